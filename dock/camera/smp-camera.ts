@@ -186,11 +186,13 @@ class SmpCamera implements Camera {
   }
 
   async #download(recording: ListedRecording, offset: number, signal: AbortSignal): Promise<Uint8Array> {
-    const answer = await this.#client.request(fsDownload, { off: offset, name: recording.path }, signal);
+    const answer = await this.#client.request(
+      fsDownload,
+      { off: offset, name: recording.path },
+      signal,
+      ({ off }) => BigInt(off) === BigInt(offset),
+    );
     if (answer.kind === 'failed') throw downloadError(recording, answer);
-    if (BigInt(answer.body.off) !== BigInt(offset)) {
-      throw new DockError('wire.malformed', `asked for offset ${offset}, got ${answer.body.off}`);
-    }
     return answer.body.data;
   }
 

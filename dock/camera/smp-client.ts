@@ -35,9 +35,11 @@ const busyPauseMs = 100;
 
 interface Waiting {
   readonly command: AnySmpCommand;
-  readonly sequence: number;
-  readonly resolve: (message: SmpMessage) => void;
+  readonly fits: (body: never) => boolean;
+  readonly resolve: (answer: SmpAnswer<never>) => void;
   readonly reject: (error: unknown) => void;
+  /** Why an answer with the right numbers did not count: better than a time-out to report. */
+  lastError?: unknown;
 }
 
 /**
@@ -92,16 +94,20 @@ export class SmpClient implements AsyncDisposable {
     this.#bufferCount = Math.min(Math.max(answer.body.buf_count, 1), 8);
   }
 
-  /** The answer, be it success or an error stated by the server. */
+  /**
+   * The answer, be it success or an error stated by the server. A body that does not satisfy `fits` is no
+   * answer to this request: a late one to another, or forged.
+   */
   async request<C extends AnySmpCommand>(
     command: C,
     body: RequestOf<C>,
     signal: AbortSignal,
+    fits: (body: ResponseOf<C>) => boolean = () => true,
   ): Promise<SmpAnswer<C>> {
     const attempts = command.repeat === 'safe' ? this.#options.attempts : 1;
     for (let attempt = 1; ; attempt++) {
       try {
-        const answer = await this.#attempt(command, body, signal);
+        const answer = await this.#attempt(command, { body, fits }, signal);
         const isBusy =
           answer.kind === 'failed' && answer.scope === 'common' && answer.code === smpCommonError.busy;
         if (!isBusy || attempt >= attempts) return answer;
@@ -125,9 +131,11 @@ export class SmpClient implements AsyncDisposable {
 
   async #attempt<C extends AnySmpCommand>(
     command: C,
-    body: RequestOf<C>,
+    { body, fits }: { body: RequestOf<C>; fits: (body: ResponseOf<C>) => boolean },
     signal: AbortSignal,
   ): Promise<SmpAnswer<C>> {
+    signal.throwIfAborted();
+    if (this.#isClosed) throw new DockError('link.closed', this.#transport.name);
     const sequence = this.#nextSequence();
     const bytes = encodeSmpMessage(encodeRequest(command, body, sequence));
     const limit = this.#bufferBytes - this.#transport.overheadBytes;
@@ -137,32 +145,23 @@ export class SmpClient implements AsyncDisposable {
         `${command.name}: ${bytes.length} bytes, the server takes ${limit}`,
       );
     }
-    const ms =
+    const timeoutMs =
       this.#options.answerTimeoutMs +
       2 * this.#transport.wireTimeMs(bytes.length + Math.max(this.#bufferBytes, longestAnswerBytes));
-    const message = await this.#exchange(command, { sequence, bytes, timeoutMs: ms }, signal);
-    return parseAnswer(command, message);
-  }
 
-  async #exchange(
-    command: AnySmpCommand,
-    request: { sequence: number; bytes: Uint8Array; timeoutMs: number },
-    signal: AbortSignal,
-  ): Promise<SmpMessage> {
-    signal.throwIfAborted();
-    if (this.#isClosed) throw new DockError('link.closed', this.#transport.name);
-    const answered = Promise.withResolvers<SmpMessage>();
-    const { sequence } = request;
-    this.#waiting.set(sequence, { command, sequence, resolve: answered.resolve, reject: answered.reject });
+    const answered = Promise.withResolvers<SmpAnswer<C>>();
+    const waiting: Waiting = { command, fits, resolve: answered.resolve, reject: answered.reject };
+    this.#waiting.set(sequence, waiting);
     const onAbort = (): void => answered.reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     const timer = new AbortController();
     try {
-      this.#transport.send(request.bytes).catch(answered.reject);
-      this.#clock.sleep(request.timeoutMs, timer.signal).then(
+      this.#transport.send(bytes).catch(answered.reject);
+      this.#clock.sleep(timeoutMs, timer.signal).then(
         () =>
           answered.reject(
-            new DockError('wire.timeout', `${command.name} after ${Math.round(request.timeoutMs)} ms`),
+            waiting.lastError ??
+              new DockError('wire.timeout', `${command.name} after ${Math.round(timeoutMs)} ms`),
           ),
         () => undefined,
       );
@@ -184,19 +183,28 @@ export class SmpClient implements AsyncDisposable {
   /** One frame may carry several messages; what is no message is dropped like any loss. */
   #receive(bytes: Uint8Array): void {
     for (let rest = bytes; rest.length >= smpHeaderBytes;) {
+      let message: SmpMessage;
       try {
-        const decoded = decodeSmpMessage(rest);
-        rest = decoded.rest;
-        const waiting = this.#waiting.get(decoded.message.sequence);
-        if (waiting && isAnswerTo(decoded.message, waiting.command, waiting.sequence)) {
-          waiting.resolve(decoded.message);
-        } else {
-          this.strayMessages++;
-        }
+        ({ message, rest } = decodeSmpMessage(rest));
       } catch {
         this.strayMessages++;
         return;
       }
+      if (!this.#settle(message)) this.strayMessages++;
+    }
+  }
+
+  #settle(message: SmpMessage): boolean {
+    const waiting = this.#waiting.get(message.sequence);
+    if (!waiting || !isAnswerTo(message, waiting.command, message.sequence)) return false;
+    try {
+      const answer = parseAnswer(waiting.command, message);
+      if (answer.kind === 'ok' && !waiting.fits(answer.body as never)) return false;
+      waiting.resolve(answer as SmpAnswer<never>);
+      return true;
+    } catch (error) {
+      waiting.lastError = error;
+      return false;
     }
   }
 

@@ -36,7 +36,21 @@ export async function openSerialPort(path: string, line: SerialLine): Promise<By
         : resolve(),
     );
   });
+  wakeLoopOnReadiness(port);
   return new SerialLink(port);
+}
+
+/**
+ * The poller of bindings-cpp 13.0 calls back into JavaScript without draining promise callbacks, which its
+ * own reader waits on: under Node 26 a chunk then lies unread until some unrelated timer fires. An immediate
+ * makes the loop turn at once. Seen with strace: EPOLLIN at once, read(2) up to half a second later. Known as
+ * serialport/bindings-cpp pull request 239, node-serialport issue 3148.
+ */
+function wakeLoopOnReadiness(port: SerialPort): void {
+  const poller = (port.port as { poller?: NodeJS.EventEmitter } | undefined)?.poller;
+  for (const event of ['readable', 'writable', 'disconnect']) {
+    poller?.on(event, () => setImmediate(() => undefined));
+  }
 }
 
 class SerialLink implements ByteLink {

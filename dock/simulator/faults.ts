@@ -14,14 +14,19 @@ export const cameraFaults = z.strictObject({
   wrongDigest: z.coerce.boolean().optional().describe('states digests that are not those of its recordings'),
   lyingSizeBytes: z.coerce.bigint().optional().describe('lists sizes that are N bytes too large'),
   storageFull: z.coerce.boolean().optional().describe('reports a full storage'),
-  clockNeverSet: z.coerce.boolean().optional().describe('has a clock that was never set, and forgets it again'),
+  clockNeverSet: z.coerce
+    .boolean()
+    .optional()
+    .describe('has a clock that was never set, and forgets it again'),
   refuseRemoval: z.coerce.boolean().optional().describe('refuses to remove recordings'),
   repeatAnswers: z.coerce.boolean().optional().describe('sends every answer twice'),
   delayOneIn: bytes.optional().describe('holds back about one of N answers until after the next one'),
   forgeAnswers: z.coerce.boolean().optional().describe('sends answers nobody asked for before the true one'),
   logText: z.coerce.boolean().optional().describe('writes log lines between its answers'),
   endlessList: z.coerce.boolean().optional().describe('lists recordings without end'),
-  swapIdentityAfterBytes: bytes.optional().describe('states another serial number after N bytes of recordings'),
+  swapIdentityAfterBytes: bytes
+    .optional()
+    .describe('states another serial number after N bytes of recordings'),
   impostorKey: z.coerce.boolean().optional().describe('signs challenges with a key that is not its own'),
 });
 

@@ -60,7 +60,11 @@ export function pcmAccessUnit(format: PcmVideoFormat, picture: YuvPicture, index
 export function nalUnit(type: number, payload: Uint8Array): Uint8Array {
   const nalReferenceIdc = 3;
   const header = (nalReferenceIdc << 5) | type;
-  const firstPair = Buffer.from(payload.buffer, payload.byteOffset, payload.length).indexOf('\0\0', 0, 'latin1');
+  const firstPair = Buffer.from(payload.buffer, payload.byteOffset, payload.length).indexOf(
+    '\0\0',
+    0,
+    'latin1',
+  );
   const plainLength = firstPair < 0 ? payload.length : firstPair;
   const unit = new Uint8Array(1 + payload.length + Math.ceil((payload.length - plainLength) / 2));
   unit[0] = header;

@@ -85,7 +85,7 @@ function stampCreationTimes(bytes: Uint8Array, startedAt: number): void {
   const stamp = seconds >= 0 && seconds < 2 ** 32 ? seconds : 0;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const visit = (start: number, end: number): void => {
-    for (let box = start; box < end; ) {
+    for (let box = start; box < end;) {
       const size32 = view.getUint32(box);
       const size = size32 === 1 ? Number(view.getBigUint64(box + 8)) : size32;
       if (size < 8 || size > end - box) throw new Error(`an MP4 box of ${size} bytes at ${box}`);

@@ -32,6 +32,7 @@ class FaultyLine {
   readonly #random: RandomSource;
   #heldBack: Uint8Array | undefined;
   #sentBytes = 0;
+  #bytesToCorruption: number | undefined;
 
   constructor(camera: SimulatedCamera, link: ByteLink, random: RandomSource) {
     this.#camera = camera;
@@ -70,18 +71,29 @@ class FaultyLine {
     if (room <= sent.length) void this.#link[Symbol.asyncDispose]();
   }
 
+  /** Flips one bit after a random distance of 1 to 2N bytes, N on average. */
   #corrupted(bytes: Uint8Array, oneIn: number): Uint8Array {
     const copy = Uint8Array.from(bytes);
-    for (let index = 0; index < copy.length; index++) {
-      if (this.#happens(oneIn)) copy[index] = (copy[index] ?? 0) ^ (1 << ((this.#random.bytes(1)[0] ?? 0) % 8));
+    this.#bytesToCorruption ??= 1 + (this.#draw() % (2 * oneIn));
+    for (
+      ;
+      this.#bytesToCorruption <= copy.length;
+      this.#bytesToCorruption += 1 + (this.#draw() % (2 * oneIn))
+    ) {
+      const index = this.#bytesToCorruption - 1;
+      copy[index] = (copy[index] ?? 0) ^ (1 << (this.#draw() % 8));
     }
+    this.#bytesToCorruption -= copy.length;
     return copy;
   }
 
   #happens(oneIn: number | undefined): boolean {
-    if (oneIn === undefined) return false;
+    return oneIn !== undefined && this.#draw() % oneIn === 0;
+  }
+
+  #draw(): number {
     const bytes = this.#random.bytes(4);
-    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) % oneIn === 0;
+    return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
   }
 }
 

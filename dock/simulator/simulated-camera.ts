@@ -1,7 +1,13 @@
 import { createHash, createPrivateKey, createPublicKey, sign, type KeyObject } from 'node:crypto';
 import * as group from '../../protocol/smp/camera-group.ts';
 import { encodeCborMap } from '../../protocol/smp/cbor.ts';
-import { enumCount, enumDetails, enumError, enumList, enumSingle } from '../../protocol/smp/enumeration-group.ts';
+import {
+  enumCount,
+  enumDetails,
+  enumError,
+  enumList,
+  enumSingle,
+} from '../../protocol/smp/enumeration-group.ts';
 import {
   fsClose,
   fsDownload,
@@ -118,7 +124,10 @@ export class SimulatedCamera {
       smpHandler(statList, () => ({ stat_list: ['camera'] })),
       smpHandler(statRead, ({ name }) => {
         if (name !== 'camera') throw new SmpGroupFailure(2, statError.invalidName);
-        return { name, fields: { recordings: this.options.store.list().length, bytes_sent: this.#recordingBytesSent } };
+        return {
+          name,
+          fields: { recordings: this.options.store.list().length, bytes_sent: this.#recordingBytesSent },
+        };
       }),
     ];
   }
@@ -228,7 +237,10 @@ export class SimulatedCamera {
     for (let index = from; index < total; index++) {
       const recording = held[this.faults.endlessList ? index % held.length : index];
       if (!recording) break;
-      const entry = this.#listEntry(recording, this.faults.endlessList ? `${recording.id}-${index}` : recording.id);
+      const entry = this.#listEntry(
+        recording,
+        this.faults.endlessList ? `${recording.id}-${index}` : recording.id,
+      );
       room -= encodeCborMap(entry).length;
       if (room < 0) break;
       list.push(entry);

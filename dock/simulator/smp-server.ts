@@ -56,7 +56,7 @@ export class SmpServer {
   answer(frame: Uint8Array): Uint8Array[] {
     const answers: Uint8Array[] = [];
     if (frame.length > this.#maxMessageBytes) return answers;
-    for (let rest = frame; rest.length >= smpHeaderBytes; ) {
+    for (let rest = frame; rest.length >= smpHeaderBytes;) {
       let request: SmpMessage;
       try {
         const decoded = decodeSmpMessage(rest);

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import * as cameraGroup from '../../protocol/smp/camera-group.ts';
+import type { AnySmpCommand } from '../../protocol/smp/command.ts';
+import { annotatedHex } from './annotated-hex.ts';
+
+/** Reads the public specification of the camera group as a camera maker's test suite would: as text. */
+export const pageText = readFileSync(new URL('../../protocol/smp/camera-group.md', import.meta.url), 'utf8');
+
+export type Expected =
+  | { kind: 'request' | 'response'; command: string; sequence: number; body: Record<string, unknown> }
+  | {
+      kind: 'failure';
+      command: string;
+      sequence: number;
+      scope: 'common' | number;
+      code: number;
+      reason?: string;
+    }
+  | { kind: 'frame'; message: string; lines: number[] };
+
+export interface PageVector {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly expected: Expected;
+}
+
+export const pageVectors: readonly PageVector[] = [
+  ...pageText.matchAll(/```hex vector ([a-z0-9-]+)\n(.*?)```\n\n```json expected\n(.*?)```/gs),
+].map(([, name = '', hex = '', json = '']) => ({
+  name,
+  bytes: annotatedHex(hex),
+  expected: JSON.parse(json, revive) as Expected,
+}));
+
+function revive(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if ('$hex' in value) return annotatedHex(String(value.$hex));
+  if ('$uint' in value) return BigInt(String(value.$uint));
+  return value;
+}
+
+/** Every command that camera-group.ts exports, by name. */
+export const cameraCommands: ReadonlyMap<string, AnySmpCommand> = new Map(
+  Object.values(cameraGroup)
+    .filter((exported): exported is typeof cameraGroup.cameraIdentity => isCommand(exported))
+    .map((command): [string, AnySmpCommand] => [command.name, command as AnySmpCommand]),
+);
+
+function isCommand(exported: unknown): boolean {
+  return typeof exported === 'object' && exported !== null && 'commandId' in exported;
+}
+
+export function commandNamed(name: string): AnySmpCommand {
+  const command = cameraCommands.get(name);
+  if (!command) throw new Error(`no command is named ${name}`);
+  return command;
+}

@@ -125,6 +125,11 @@ export const errorCatalogue = {
     meaning: 'the camera lists the same recording twice',
     nextStep: 'The first entry is processed. Check the camera storage on a computer.',
   },
+  'recording.unreadable-entry': {
+    disposition: 'refuse',
+    meaning: 'the camera lists an entry that violates the specification',
+    nextStep: 'Check the camera storage on a computer; report model and firmware version.',
+  },
   'recording.too-large': {
     disposition: 'refuse',
     meaning: 'the stated size is beyond what a recording can be',

@@ -124,7 +124,7 @@ def annotate_message(message):
         (
             0,
             message[:8],
-            f"{OP_NAMES[first & 7]}, SMP version {(first >> 3 & 3) + 1}, {length} bytes of CBOR, "
+            f"{OP_NAMES[first & 7]}, SMP version {(first >> 3 & 3) + 1}, {length} {'byte' if length == 1 else 'bytes'} of CBOR, "
             f"group {group}, sequence {sequence}, command {command}",
         )
     ]

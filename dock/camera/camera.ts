@@ -84,4 +84,6 @@ export interface ListedRecording {
   readonly endedAt?: number;
   /** Lower-case hex SHA-256, if the camera knows it without computing. */
   readonly sha256?: string;
+  /** Why the entry could not be read; it is refused, and the other fields mean nothing. */
+  readonly defect?: string;
 }

@@ -21,7 +21,8 @@ export interface ConsoleOptions {
 
 export const defaultConsoleOptions: ConsoleOptions = { bytesPerSecond: 0, burstLines: 2, lineGapMs: 20 };
 
-const limits = { maxMessageBytes: 0xffff - 2, maxLineBytes: 1024 };
+/** A message four times the advised size: every start of a frame costs a buffer of what it announces. */
+const limits = { maxMessageBytes: 8192, maxLineBytes: 1024 };
 
 /** SMP over console on any byte link. */
 export function consoleTransport(link: ByteLink, clock: Clock, options: ConsoleOptions): SmpTransport {

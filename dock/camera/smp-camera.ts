@@ -82,7 +82,7 @@ class SmpCamera implements Camera {
   async #readHealth(signal: AbortSignal): Promise<CameraHealth> {
     const body = await this.#client.call(group.cameraHealth, {}, signal);
     return {
-      errorCounters: body.err ?? {},
+      errorCounters: body.cnt ?? {},
       ...(body.bat !== undefined && { batteryPercent: body.bat }),
       ...(body.mv !== undefined && { batteryMillivolts: body.mv }),
       ...(body.cyc !== undefined && { batteryCycles: body.cyc }),
@@ -122,7 +122,7 @@ class SmpCamera implements Camera {
       const page = answer.body;
       if (generation !== undefined && page.gen !== generation) return undefined;
       generation = page.gen;
-      for (const entry of page.list) entries.push(listedRecording(entry));
+      for (const entry of page.list) entries.push(listedRecording(entry, entries.length));
       if (BigInt(entries.length) >= BigInt(page.total)) return entries;
       if (page.list.length === 0)
         throw new DockError('smp.bad-response', 'a page of the list has no entries');
@@ -293,7 +293,15 @@ function coarseClock(client: SmpClient): CameraClock {
   };
 }
 
-function listedRecording(entry: (typeof group.cameraListEntry)['_output']): ListedRecording {
+/** An entry that cannot be read still counts: it is listed, and will be refused. */
+function listedRecording(wireEntry: unknown, index: number): ListedRecording {
+  const parsed = group.cameraListEntry.safeParse(wireEntry);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const defect = `${issue?.path.join('.')}: ${issue?.message}`.slice(0, 200);
+    return { id: `#${index}`, path: `#${index}`, sizeBytes: 0, kind: 'other', isProtected: false, defect };
+  }
+  const entry = parsed.data;
   return {
     id: entry.id,
     path: entry.path,

@@ -104,7 +104,7 @@ export class SmpClient implements AsyncDisposable {
     signal: AbortSignal,
     fits: (body: ResponseOf<C>) => boolean = () => true,
   ): Promise<SmpAnswer<C>> {
-    const attempts = command.repeat === 'safe' ? this.#options.attempts : 1;
+    const { attempts } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
         const answer = await this.#attempt(command, { body, fits }, signal);
@@ -113,7 +113,8 @@ export class SmpClient implements AsyncDisposable {
         if (!isBusy || attempt >= attempts) return answer;
         await this.#clock.sleep(busyPauseMs * attempt, signal);
       } catch (error) {
-        if (attempt >= attempts || !hasCode(error, 'wire.timeout', 'wire.malformed')) throw error;
+        const isSafe = command.repeat === 'safe' && hasCode(error, 'wire.timeout', 'wire.malformed');
+        if (attempt >= attempts || !isSafe) throw error;
       }
     }
   }

@@ -221,12 +221,12 @@ export class SimulatedCamera {
       total: this.options.capacityBytes,
       free: this.faults.storageFull ? 0 : Math.max(0, this.options.capacityBytes - usedBytes),
       up: Math.floor(upMs / 1000),
-      err: { sd_write: 0, sd_read: 0 },
+      cnt: { sd_write: 0, sd_read: 0 },
     };
   }
 
   /** As many entries as fit the message buffer, measured by encoding them. */
-  #listPage(from: number, gen: number | undefined): { total: number; gen: number; list: never[] } {
+  #listPage(from: number, gen: number | undefined): { total: number; gen: number; list: unknown[] } {
     if (gen !== undefined && gen !== this.#listGeneration) {
       throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.listChanged);
     }
@@ -245,7 +245,7 @@ export class SimulatedCamera {
       if (room < 0) break;
       list.push(entry);
     }
-    return { total, gen: this.#listGeneration, list: list as never[] };
+    return { total, gen: this.#listGeneration, list };
   }
 
   #listEntry(recording: HeldRecording, id: string): Record<string, unknown> {

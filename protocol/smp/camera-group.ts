@@ -55,7 +55,7 @@ export const cameraHealth = smpCommand({
     total: uint.optional(),
     free: uint.optional(),
     up: uint.optional(),
-    err: z
+    cnt: z
       .record(z.string().max(32), uint)
       .refine((counters) => Object.keys(counters).length <= 32, 'at most 32 error counters')
       .optional(),
@@ -98,7 +98,8 @@ export const cameraListEntry = z.object({
 
 /**
  * One page of the list: as many entries from index `from` as fit the message. `gen` changes whenever the
- * list does. A page without entries at `from` < `total` is an error of the camera.
+ * list does. A page without entries at `from` < `total` is an error of the camera. Entries are parsed one by one with
+ * `cameraListEntry`, so that a damaged one does not hide the others.
  */
 export const cameraListRecordings = smpCommand({
   name: 'camera recordings',
@@ -106,7 +107,7 @@ export const cameraListRecordings = smpCommand({
   commandId: 3,
   access: 'read',
   request: z.object({ from: uint, gen: uint.optional() }),
-  response: z.object({ total: uint64, gen: uint, list: z.array(cameraListEntry) }),
+  response: z.object({ total: uint64, gen: uint, list: z.array(z.unknown()) }),
 });
 
 export const cameraStartDigest = smpCommand({

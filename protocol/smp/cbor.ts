@@ -24,9 +24,10 @@ export function decodeCborMap(bytes: Uint8Array): Readonly<Record<string, unknow
       rejectDuplicateMapKeys: true,
       strict: false,
     });
+    if (holdsBreak(value)) throw new Error('a break in place of a value');
   } catch (cause) {
     // Includes the RangeError of a nesting deeper than the stack.
-    throw new DockError('wire.malformed', cause instanceof Error ? cause.message : 'CBOR', { cause });
+    throw new DockError('wire.malformed', cause instanceof Error ? cause.message.slice(0, 200) : 'CBOR', { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
     throw new DockError('wire.malformed', 'the payload is not a CBOR map');
@@ -36,4 +37,11 @@ export function decodeCborMap(bytes: Uint8Array): Readonly<Record<string, unknow
 
 function keepOrder(): number {
   return 0;
+}
+
+/** cborg takes a break in place of a map's value for a value, and gives a symbol. */
+function holdsBreak(value: unknown): boolean {
+  if (typeof value === 'symbol') return true;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false;
+  return Object.values(value).some(holdsBreak);
 }

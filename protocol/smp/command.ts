@@ -68,7 +68,8 @@ export function parseAnswer<C extends AnySmpCommand>(command: C, message: SmpMes
   const parsed = command.response.safeParse(map);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw new DockError('smp.bad-response', `${command.name}: ${issue?.path.join('.')} ${issue?.message}`);
+    const detail = `${command.name}: ${issue?.path.join('.')} ${issue?.message}`;
+    throw new DockError('smp.bad-response', detail.slice(0, 200));
   }
   return { kind: 'ok', body: parsed.data as ResponseOf<C> };
 }

@@ -28,21 +28,30 @@ export const smpCommonError = {
   versionTooNew: 13,
 } as const;
 
-/** Reads both error forms from a response body; "rc": 0 is success, as some old commands send it. */
+/**
+ * Reads both error forms from a response body; "rc": 0 is success, as some old commands send it. What is
+ * neither is no success: many commands answer with an empty map. Errors: `smp.bad-response`.
+ */
 export function readFailure(map: Readonly<Record<string, unknown>>): SmpFailure | undefined {
   const err = map['err'];
-  if (typeof err === 'object' && err !== null) {
+  if (err !== undefined) {
+    if (typeof err !== 'object' || err === null) throw new DockError('smp.bad-response', '"err" is not a map');
     const { group, rc } = err as { group?: unknown; rc?: unknown };
-    if (typeof rc === 'number' && rc !== 0) {
-      return { scope: { groupId: typeof group === 'number' ? group : -1 }, code: rc };
-    }
+    const groupCode = readCode(rc, '"err" without a code');
+    if (groupCode !== 0) return { scope: { groupId: typeof group === 'number' ? group : -1 }, code: groupCode };
   }
-  const rc = map['rc'];
-  if (typeof rc !== 'number' || rc === 0) return undefined;
+  if (map['rc'] === undefined) return undefined;
+  const code = readCode(map['rc'], '"rc" is not an integer');
+  if (code === 0) return undefined;
   const reason = map['rsn'];
   return typeof reason === 'string'
-    ? { scope: 'common', code: rc, reason: reason.slice(0, 200) }
-    : { scope: 'common', code: rc };
+    ? { scope: 'common', code, reason: reason.slice(0, 200) }
+    : { scope: 'common', code };
+}
+
+function readCode(rc: unknown, problem: string): number {
+  if (typeof rc !== 'number') throw new DockError('smp.bad-response', problem);
+  return rc;
 }
 
 /** Whether the server does not know the command at all. */

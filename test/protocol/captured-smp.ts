@@ -128,14 +128,6 @@ export const capturedAnswers: readonly CapturedAnswer[] = [
   },
   {
     name: 'file not found, version 2',
-    command: fs.fsStatus,
-    sequence: 0x1c,
-    answer: { kind: 'failed', scope: { groupId: 8 }, code: 3 },
-    // Captured from a download; only the command id is that of status here.
-    message: annotatedHex('09 00 0013 0008 1c 01  bf 63 657272 bf 65 67726f7570 08 62 7263 03 ff ff'),
-  },
-  {
-    name: 'file not found, version 2, download',
     command: fs.fsDownload,
     sequence: 0x1c,
     answer: { kind: 'failed', scope: { groupId: 8 }, code: 3 },
@@ -157,11 +149,7 @@ export const capturedErrors: readonly (readonly [string, Uint8Array, Record<stri
     annotatedHex('09 00 0006 004d 0c 00  bf 62 7263 08 ff'),
     { scope: 'common', code: 8 },
   ],
-  [
-    'version too new',
-    annotatedHex('0b 00 0006 0000 09 00  bf 62 7263 0d ff'),
-    { scope: 'common', code: 13 },
-  ],
+  ['version too new', annotatedHex('0b 00 0006 0000 09 00  bf 62 7263 0d ff'), { scope: 'common', code: 13 }],
   [
     'upload conflict with the stored length beside the error',
     annotatedHex('0b 00 0018 0008 05 00  bf 63 657272 bf 65 67726f7570 08 62 7263 0b ff 63 6c656e 14 ff'),

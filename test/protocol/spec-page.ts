@@ -6,17 +6,31 @@ import { annotatedHex } from './annotated-hex.ts';
 /** Reads the public specification of the camera group as a camera maker's test suite would: as text. */
 export const pageText = readFileSync(new URL('../../protocol/smp/camera-group.md', import.meta.url), 'utf8');
 
-export type Expected =
-  | { kind: 'request' | 'response'; command: string; sequence: number; body: Record<string, unknown> }
-  | {
-      kind: 'failure';
-      command: string;
-      sequence: number;
-      scope: 'common' | number;
-      code: number;
-      reason?: string;
-    }
-  | { kind: 'frame'; message: string; lines: number[] };
+interface ExpectedBody<Kind extends string> {
+  readonly kind: Kind;
+  readonly command: string;
+  readonly sequence: number;
+  readonly body: Record<string, unknown>;
+}
+
+interface ExpectedFailure {
+  readonly kind: 'failure';
+  readonly command: string;
+  readonly sequence: number;
+  readonly scope: 'common' | number;
+  readonly code: number;
+  readonly reason?: string;
+}
+
+interface ExpectedFrame {
+  readonly kind: 'frame';
+  /** The name of the vector that the frame carries. */
+  readonly message: string;
+  /** Bytes of each line, marker and newline included. */
+  readonly lines: readonly number[];
+}
+
+export type Expected = ExpectedBody<'request'> | ExpectedBody<'response'> | ExpectedFailure | ExpectedFrame;
 
 export interface PageVector {
   readonly name: string;

@@ -1,0 +1,74 @@
+import { execFile } from 'node:child_process';
+
+/** Whether the station's own clock may be given to cameras. */
+export interface StationClockState {
+  readonly isTrusted: boolean;
+  /** How far it may be off, where the source says so. */
+  readonly boundMs?: number;
+  /** Such as "chrony: offset 0.2 ms, stratum 3" or why it is not trusted. */
+  readonly evidence: string;
+}
+
+export type StationClockCheck = () => Promise<StationClockState>;
+
+/** A bound wider than this is no basis for setting clocks. */
+const widestBoundMs = 500;
+
+/** For stations whose clock is vouched for by other means, as the configuration says. */
+export const trustedByConfiguration: StationClockCheck = async () => ({
+  isTrusted: true,
+  evidence: 'trusted by configuration (clock.station_clock = "trusted")',
+});
+
+/**
+ * Asks chrony first, which knows a bound, then systemd: timedatectl only says "error below 16 s", which is not
+ * enough, so with timesyncd its own last offset counts.
+ */
+export const checkStationClock: StationClockCheck = async () => {
+  const chrony = await output('chronyc', ['-c', 'tracking']);
+  if (chrony !== undefined) return parseChronyTracking(chrony);
+  const timesync = await output('timedatectl', ['show-timesync', '--all']);
+  const synchronised = await output('timedatectl', ['show', '-p', 'NTPSynchronized', '--value']);
+  if (timesync !== undefined && synchronised?.trim() === 'yes') return parseTimesync(timesync);
+  return { isTrusted: false, evidence: 'neither chrony nor systemd-timesyncd reports a synchronised clock' };
+};
+
+/** CSV of `chronyc -c tracking`; bound = |offset| + root dispersion + half the root delay. */
+export function parseChronyTracking(csv: string): StationClockState {
+  const fields = csv.trim().split(',');
+  const [stratum, offset, delay, dispersion] = [2, 4, 10, 11].map((index) => Number(fields[index]));
+  const leap = fields[13] ?? '';
+  if (
+    offset === undefined ||
+    delay === undefined ||
+    dispersion === undefined ||
+    Number.isNaN(offset + delay + dispersion)
+  ) {
+    return { isTrusted: false, evidence: 'chrony: unreadable answer' };
+  }
+  const boundMs = (Math.abs(offset) + dispersion + delay / 2) * 1000;
+  const evidence = `chrony: stratum ${stratum}, bound ${boundMs.toFixed(1)} ms, leap status ${leap}`;
+  return { isTrusted: leap !== 'Not synchronised' && boundMs <= widestBoundMs, boundMs, evidence };
+}
+
+/** `timedatectl show-timesync`: the NTP message holds root delay and dispersion. */
+export function parseTimesync(text: string): StationClockState {
+  const message = /NTPMessage=\{(.*)\}/.exec(text)?.[1] ?? '';
+  const rootMs = (name: string): number => seconds(new RegExp(`${name}=([\\d.]+)(us|ms|s)`).exec(message));
+  const boundMs = rootMs('RootDispersion') + rootMs('RootDelay') / 2;
+  if (Number.isNaN(boundMs))
+    return { isTrusted: false, evidence: 'systemd-timesyncd: no answer from a server yet' };
+  const evidence = `systemd-timesyncd: bound ${boundMs.toFixed(1)} ms`;
+  return { isTrusted: boundMs <= widestBoundMs, boundMs, evidence };
+}
+
+function seconds(match: RegExpExecArray | null): number {
+  const factors: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 };
+  return match ? Number(match[1]) * (factors[match[2] ?? ''] ?? Number.NaN) : Number.NaN;
+}
+
+function output(command: string, args: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile(command, args, { timeout: 3000 }, (error, stdout) => resolve(error ? undefined : stdout));
+  });
+}

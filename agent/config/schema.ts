@@ -1,0 +1,194 @@
+import { z } from 'zod';
+import { topicLevel } from '../../protocol/mqtt/topics.ts';
+import { maxHeadcount } from '../../protocol/norm/quota.ts';
+
+/**
+ * The configuration file, key by key. Every key has a sentence, a unit where it has one, a range and a default;
+ * `dockctl config explain` prints them from here.
+ */
+const name = z.string().regex(topicLevel, 'letters, digits, dot, dash, underscore; at most 48');
+const path = z.string().min(1).max(4096);
+const unit = (text: string) => ({ unit: text });
+
+const serial = z
+  .strictObject({
+    path: path
+      .optional()
+      .describe('Device of the bay, best a stable link such as /dev/serial/by-path/… (or give usb_port).'),
+    usb_port: z
+      .string()
+      .regex(/^\d+-\d+(\.\d+)*(:\d+\.\d+)?$/, 'a USB port path such as 1-1.2 or 1-1.2:1.0')
+      .optional()
+      .describe('Physical USB port of the bay; the serial device found behind it is used.'),
+    baud_rate: z.int().min(1200).max(12_000_000).default(115_200).meta(unit('bit/s')).describe('Line rate.'),
+    data_bits: z.literal([5, 6, 7, 8]).default(8).meta(unit('bit')).describe('Data bits of a character.'),
+    stop_bits: z.literal([1, 2]).default(1).meta(unit('bit')).describe('Stop bits of a character.'),
+    parity: z.enum(['none', 'even', 'odd']).default('none').describe('Parity of a character.'),
+    flow_control: z
+      .enum(['none', 'rtscts'])
+      .default('none')
+      .describe('Hardware flow control; advised from 460800 bit/s on.'),
+    burst_lines: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(2)
+      .meta(unit('lines'))
+      .describe('Lines sent to a camera in one go; its line buffers must hold them.'),
+    line_gap_ms: z
+      .int()
+      .min(0)
+      .max(1000)
+      .default(20)
+      .meta(unit('ms'))
+      .describe('Pause before each further line of a longer message.'),
+  })
+  .refine((value) => (value.path === undefined) !== (value.usb_port === undefined), {
+    message: 'give either path or usb_port',
+  });
+
+const bay = z.strictObject({
+  number: z.int().min(1).max(999).describe('Number printed on the bay.'),
+  serial: serial.describe('Serial line to the camera in this bay.'),
+});
+
+const station = z.strictObject({
+  department: name.default('department').describe('Department of state revenue; a level of MQTT topics.'),
+  post: name.default('post').describe('Customs post or checkpoint; a level of MQTT topics.'),
+  name: name.default('station').describe('This docking station; a level of MQTT topics.'),
+});
+
+const post = z.strictObject({
+  headcount: z
+    .int()
+    .min(0)
+    .max(maxHeadcount)
+    .optional()
+    .meta(unit('workers'))
+    .describe('Workers of the post; the norm gives its quota of cameras. Without it nothing is enrolled.'),
+  enrolment: z
+    .enum(['automatic', 'manual'])
+    .default('automatic')
+    .describe('Whether new cameras are taken until the quota is full, or wait for dockctl enrol.'),
+});
+
+const state = z.strictObject({
+  folder: path.default('dock-state').describe('Where the station keeps its database and its control socket.'),
+});
+
+const vault = z.strictObject({
+  folder: path
+    .optional()
+    .describe('Where recordings are stored; by default the folder vault in the state folder.'),
+  reserve_bytes: z
+    .int()
+    .min(0)
+    .max(2 ** 50)
+    .default(256 * 2 ** 20)
+    .meta(unit('bytes'))
+    .describe('Free space that recordings never use up.'),
+  removal: z
+    .enum(['never', 'when-verified', 'when-archived'])
+    .default('never')
+    .describe('When a recording is removed from its camera; when-archived waits for an archive.'),
+  max_recording_bytes: z
+    .int()
+    .min(1)
+    .max(2 ** 50)
+    .default(2 ** 40)
+    .meta(unit('bytes'))
+    .describe('A recording that states more is refused as damaged.'),
+});
+
+const clock = z.strictObject({
+  station_clock: z
+    .enum(['checked', 'trusted'])
+    .default('checked')
+    .describe(
+      'Whether the station clock must prove itself (chrony, timesyncd) before camera clocks are set.',
+    ),
+  tolerance_ms: z
+    .int()
+    .min(1)
+    .max(60_000)
+    .default(100)
+    .meta(unit('ms'))
+    .describe('A camera clock that is known to be closer than this is left alone.'),
+  measure_for_ms: z
+    .int()
+    .min(1000)
+    .max(60_000)
+    .default(5000)
+    .meta(unit('ms'))
+    .describe('Longest time spent on one measurement of a camera clock.'),
+});
+
+const broker = z.strictObject({
+  url: z
+    .string()
+    .regex(/^(mqtt|mqtts):\/\/[^\s/]+$/, 'mqtt://HOST:PORT or mqtts://HOST:PORT')
+    .optional()
+    .describe('Broker of central monitoring; without it an embedded one runs on loopback.'),
+  username: z.string().max(256).optional().describe('User name at the broker.'),
+  password_file: path.optional().describe('File with the password at the broker.'),
+  ca_file: path.optional().describe('Certificates of the authority of the broker, PEM.'),
+  cert_file: path.optional().describe('Certificate of this station, PEM.'),
+  key_file: path.optional().describe('Private key of this station, PEM.'),
+  embedded_port: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(1883)
+    .describe('Port of the embedded broker on loopback; 0 takes any free one.'),
+});
+
+const session = z.strictObject({
+  presence_ms: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(2000)
+    .meta(unit('ms'))
+    .describe('How often a bay looks for a camera, and for whether a camera is still there.'),
+  retry_ms: z
+    .int()
+    .min(100)
+    .max(3_600_000)
+    .default(30_000)
+    .meta(unit('ms'))
+    .describe('Pause before a docked camera that could not be finished is tried again.'),
+});
+
+export const configSchema = z
+  .strictObject({
+    station: station.prefault({}).describe('Who this station is.'),
+    post: post.prefault({}).describe('The post and its norm.'),
+    state: state.prefault({}).describe('State of the station.'),
+    vault: vault.prefault({}).describe('Recordings on the station and on the cameras.'),
+    clock: clock.prefault({}).describe('Clocks of station and cameras.'),
+    broker: broker.prefault({}).describe('MQTT.'),
+    session: session.prefault({}).describe('Pace of docking sessions.'),
+    bay: z.array(bay).max(128).default([]).describe('One entry for each bay.'),
+  })
+  .superRefine((config, context) => {
+    const seen = new Map<string, number>();
+    for (const [index, { number, serial: line }] of config.bay.entries()) {
+      for (const [key, what] of [
+        [`number ${number}`, 'number'],
+        [`port ${line.path ?? line.usb_port}`, 'serial'],
+      ] as const) {
+        const first = seen.get(key);
+        if (first === undefined) seen.set(key, index);
+        else {
+          context.addIssue({
+            code: 'custom',
+            path: ['bay', index, what],
+            message: `${key} is already used by bay[${first}]`,
+          });
+        }
+      }
+    }
+  });
+
+export type Config = z.output<typeof configSchema>;
+export type BayConfig = Config['bay'][number];

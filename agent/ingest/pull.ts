@@ -1,0 +1,83 @@
+import { DockError, hasCode } from '../../protocol/errors.ts';
+import type { Camera, ListedRecording } from '../../dock/camera/camera.ts';
+import type { VerifiedCopy } from '../../dock/camera/verified-copy.ts';
+import type { CameraDigest, Intake, IntakeContext, Vault } from '../vault/vault.ts';
+
+export interface PullRequest {
+  readonly camera: Camera;
+  readonly vault: Vault;
+  readonly recording: ListedRecording;
+  readonly context: IntakeContext;
+  /** Called with the bytes received so far. */
+  readonly onProgress: (receivedBytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One try to bring one recording from the camera into the vault: read from where the last try stopped, compare
+ * with the camera's digest, make sure it is still the same camera, commit. Undefined when an earlier try turned
+ * out to have stored it already.
+ *
+ * Errors: `recording.*`, `wire.*`, `link.closed`, `camera.identity-changed`, `vault.*`. After any of them the
+ * next try resumes, or starts over where the bytes cannot be trusted.
+ */
+export async function pullRecording(request: PullRequest): Promise<VerifiedCopy | undefined> {
+  const { camera, vault, recording, context, signal } = request;
+  const opened = await vault.begin(recording, context, signal);
+  if (!opened) return undefined;
+  await using intake = opened;
+  await receive(intake, request);
+  try {
+    await expectSameCamera(camera, context.serialNumber, signal);
+    const cameraDigest = await compareDigest(camera, recording, intake.sha256(), signal);
+    return await intake.commit(cameraDigest, signal);
+  } catch (error) {
+    if (hasCode(error, 'camera.identity-changed', 'recording.digest-mismatch')) intake.discard();
+    throw error;
+  }
+}
+
+async function receive(
+  intake: Intake,
+  { camera, recording, onProgress, signal }: PullRequest,
+): Promise<void> {
+  const sizeBytes = Number(recording.sizeBytes);
+  onProgress(intake.receivedBytes);
+  if (intake.receivedBytes === sizeBytes) return;
+  for await (const chunk of camera.read(recording, intake.receivedBytes, signal)) {
+    if (intake.receivedBytes + chunk.length > sizeBytes) {
+      throw new DockError('recording.size-mismatch', `more than the ${sizeBytes} bytes listed`);
+    }
+    await intake.write(chunk);
+    onProgress(intake.receivedBytes);
+  }
+  if (intake.receivedBytes !== sizeBytes) {
+    throw new DockError('recording.size-mismatch', `${intake.receivedBytes} of ${sizeBytes} bytes`);
+  }
+}
+
+/** A camera swapped for another between two reads answers with another serial number. */
+export async function expectSameCamera(
+  camera: Camera,
+  serialNumber: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = await camera.readIdentity(signal);
+  if (now.serialNumber !== serialNumber) {
+    throw new DockError('camera.identity-changed', `${serialNumber} became ${now.serialNumber}`);
+  }
+}
+
+/** Errors: `recording.digest-mismatch`. */
+async function compareDigest(
+  camera: Camera,
+  recording: ListedRecording,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<CameraDigest> {
+  const stated = recording.sha256 ?? (await camera.digest?.(recording, signal));
+  if (stated === undefined) return 'unknown';
+  if (stated !== sha256)
+    throw new DockError('recording.digest-mismatch', `${stated} stated, ${sha256} received`);
+  return recording.sha256 === undefined ? 'computed' : 'listed';
+}

@@ -1,0 +1,120 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { DockError } from '../../protocol/errors.ts';
+import { applicationId, migrations } from './migrations.ts';
+
+export type Row = Record<string, SQLOutputValue>;
+
+/**
+ * The station's SQLite database: WAL with full synchronisation, so that a transaction that returned survives a
+ * power cut. Synchronous, one writer. Errors: `state.damaged`, `state.too-new`, `state.locked`.
+ */
+export class Database implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  #isInTransaction = false;
+
+  constructor(path: string) {
+    mkdirSync(dirname(path), { recursive: true });
+    try {
+      this.#db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 2000 });
+      this.#db.exec(`
+        PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = FULL;
+        PRAGMA trusted_schema = OFF;
+        PRAGMA journal_size_limit = 16777216;
+      `);
+      const check = this.#db.prepare('PRAGMA quick_check(1)').get();
+      if (check?.['quick_check'] !== 'ok') throw new Error(String(check?.['quick_check']));
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new DockError(/locked/.test(message) ? 'state.locked' : 'state.damaged', `${path}: ${message}`, {
+        cause,
+      });
+    }
+    this.#migrate(path);
+  }
+
+  /** Runs `work` in one immediate transaction; nested calls join the outer one. */
+  transaction<T>(work: () => T): T {
+    if (this.#isInTransaction) return work();
+    this.#db.exec('BEGIN IMMEDIATE');
+    this.#isInTransaction = true;
+    try {
+      const result = work();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      // SQLite rolls back by itself on some errors, such as a full disk.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw storageError(error);
+    } finally {
+      this.#isInTransaction = false;
+    }
+  }
+
+  get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values);
+  }
+
+  /** Rows one by one, for results of unbounded length; not to be kept open across an await. */
+  iterate(sql: string, ...values: SQLInputValue[]): Iterable<Row> {
+    return this.#statement(sql).iterate(...values);
+  }
+
+  /** The number of rows changed. */
+  run(sql: string, ...values: SQLInputValue[]): number {
+    try {
+      return Number(this.#statement(sql).run(...values).changes);
+    } catch (error) {
+      throw storageError(error);
+    }
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (!statement) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #migrate(path: string): void {
+    const version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version']);
+    if (version > migrations.length) {
+      throw new DockError(
+        'state.too-new',
+        `${path}: version ${version}, this agent knows ${migrations.length}`,
+      );
+    }
+    for (const [index, migration] of migrations.entries()) {
+      if (index < version) continue;
+      this.transaction(() => {
+        this.#db.exec(migration);
+        this.#db.exec(`PRAGMA user_version = ${index + 1}; PRAGMA application_id = ${applicationId}`);
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+}
+
+/** SQLITE_FULL and the I/O errors are the disk's fault; everything else is ours. */
+function storageError(error: unknown): unknown {
+  if (!(error instanceof Error) || !('errcode' in error)) return error;
+  const primary = Number(error.errcode) & 0xff;
+  if (primary === 13) return new DockError('vault.disk-full', 'database', { cause: error });
+  if (primary === 10)
+    return new DockError('vault.disk-error', `database: ${error.message}`, { cause: error });
+  if (primary === 11 || primary === 26)
+    return new DockError('state.damaged', error.message, { cause: error });
+  return error;
+}

@@ -32,6 +32,6 @@ export function asDockError(thrown: unknown): DockError {
   return new DockError('internal.bug', detail, { cause: thrown });
 }
 
-export function hasCode(thrown: unknown, ...codes: readonly ErrorCode[]): thrown is DockError {
+export function hasCode(thrown: unknown, ...codes: readonly ErrorCode[]): boolean {
   return thrown instanceof DockError && codes.includes(thrown.code);
 }

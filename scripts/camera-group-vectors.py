@@ -282,7 +282,7 @@ def make_vectors():
             "total": 127865454592,
             "free": 64424509440,
             "up": 31807,
-            "err": {"sdwr": 2, "brownout": 0},
+            "cnt": {"sdwr": 2, "brownout": 0},
         },
     )
     response("health-response-empty", "camera health", 2, {})

@@ -85,12 +85,23 @@ function problem(text: string, path: readonly PropertyKey[], message: string): C
 function withPaths(config: Config, base: string): Config {
   const at = (path: string): string => resolve(base, path);
   const stateFolder = at(config.state.folder);
+  const vaultFolder =
+    config.vault.folder === undefined ? join(stateFolder, 'vault') : at(config.vault.folder);
+  const { broker } = config;
   return {
     ...config,
     state: { folder: stateFolder },
-    vault: {
-      ...config.vault,
-      folder: config.vault.folder ? at(config.vault.folder) : join(stateFolder, 'vault'),
+    vault: { ...config.vault, folder: vaultFolder },
+    broker: {
+      ...broker,
+      ...(broker.password_file !== undefined && { password_file: at(broker.password_file) }),
+      ...(broker.ca_file !== undefined && { ca_file: at(broker.ca_file) }),
+      ...(broker.cert_file !== undefined && { cert_file: at(broker.cert_file) }),
+      ...(broker.key_file !== undefined && { key_file: at(broker.key_file) }),
     },
+    bay: config.bay.map(({ number, serial }) => ({
+      number,
+      serial: serial.path === undefined ? serial : { ...serial, path: at(serial.path) },
+    })),
   };
 }

@@ -24,7 +24,8 @@ export function planIngest({ serialNumber, listed, maxRecordingBytes, find }: Pl
   const seenIds = new Set<string>();
   const seenKeys = new Set<string>();
   const steps = listed.map((recording): PlanStep => {
-    if (recording.defect !== undefined) return { kind: 'refuse', recording, code: 'recording.unreadable-entry' };
+    if (recording.defect !== undefined)
+      return { kind: 'refuse', recording, code: 'recording.unreadable-entry' };
     const sourceKey = sourceKeyOf(serialNumber, recording);
     if (seenIds.has(recording.id) || seenKeys.has(sourceKey)) {
       return { kind: 'refuse', recording, code: 'recording.duplicate-entry' };

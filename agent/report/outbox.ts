@@ -19,6 +19,10 @@ export interface StoredEvent {
 /** An event delivered later than this is marked historical. */
 const historicalAfterMs = 60_000;
 
+const keptEvents = 100_000;
+/** Pruning rides along with recording, every so many events. */
+const pruneEvery = 1000;
+
 /**
  * The transactional outbox: whoever states a fact records its event in the same transaction, so that neither is
  * ever there without the other. Events leave in the order of `seq`, and are kept after the broker acknowledged
@@ -40,13 +44,14 @@ export class Outbox {
   record<T extends EventType>(type: T, data: EventData<T>): void {
     const parsed = eventTypes[type].data.safeParse(data);
     if (!parsed.success) throw new DockError('internal.bug', `event ${type}: ${parsed.error.message}`);
-    this.#db.run(
-      'INSERT INTO event (id, type, at, data) VALUES (?, ?, ?, ?)',
+    const row = this.#db.get(
+      'INSERT INTO event (id, type, at, data) VALUES (?, ?, ?, ?) RETURNING seq',
       uuidV7(this.#clock, this.#random),
       type,
       Math.floor(this.#clock.now()),
       JSON.stringify(data),
     );
+    if (Number(row?.['seq']) % pruneEvery === 0) this.prune();
     // Listeners only enqueue; they see the event once its transaction is committed.
     for (const listener of this.#listeners) listener();
   }
@@ -72,6 +77,14 @@ export class Outbox {
 
   acknowledge(seq: number): void {
     this.#db.run('UPDATE event SET acknowledged_at = ? WHERE seq = ?', Math.floor(this.#clock.now()), seq);
+  }
+
+  /** Forgets the oldest acknowledged events beyond what is kept for reading and replay. */
+  prune(): void {
+    this.#db.run(
+      'DELETE FROM event WHERE acknowledged_at IS NOT NULL AND seq <= (SELECT max(seq) FROM event) - ?',
+      keptEvents,
+    );
   }
 
   depth(): number {

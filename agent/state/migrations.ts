@@ -19,6 +19,7 @@ export const migrations: readonly string[] = [
     model TEXT NOT NULL,
     firmware TEXT NOT NULL,
     hardware_revision TEXT NOT NULL,
+    public_key BLOB,                     -- Ed25519, as the camera states it; proven only at enrolment
     first_seen_at INTEGER NOT NULL,
     last_docked_at INTEGER NOT NULL,
     last_bay INTEGER NOT NULL,

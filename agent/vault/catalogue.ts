@@ -49,6 +49,10 @@ export class Catalogue {
     return row && catalogueEntry(row);
   }
 
+  findRecording(serialNumber: string, recording: ListedRecording): CatalogueEntry | undefined {
+    return this.find(sourceKeyOf(serialNumber, recording), recording.sha256);
+  }
+
   get(id: string): CatalogueEntry | undefined {
     const row = this.#db.get('SELECT * FROM recording WHERE id = ?', id);
     return row && catalogueEntry(row);

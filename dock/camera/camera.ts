@@ -69,6 +69,9 @@ export type CameraChallenge = (nonce: Uint8Array, signal: AbortSignal) => Promis
 
 export type RecordingKind = 'video' | 'audio' | 'photo' | 'other';
 
+/** A camera that lists more has a broken list; a session works on what was listed up to here. */
+export const mostRecordings = 100_000;
+
 /** One entry of a camera's list, as read: nothing in it can be trusted. */
 export interface ListedRecording {
   /** The camera's own id, unique on that camera. */

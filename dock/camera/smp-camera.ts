@@ -1,6 +1,6 @@
 import { DockError } from '../../protocol/errors.ts';
 import * as group from '../../protocol/smp/camera-group.ts';
-import { failureError, type SmpFailure } from '../../protocol/smp/failure.ts';
+import { failureError, isUnsupported, type SmpFailure } from '../../protocol/smp/failure.ts';
 import { fsDownload, fsError, fsStatus } from '../../protocol/smp/fs-group.ts';
 import {
   formatDatetime,
@@ -10,14 +10,15 @@ import {
   parseDatetime,
 } from '../../protocol/smp/os-group.ts';
 import type { Clock } from '../clock.ts';
-import type {
-  Camera,
-  CameraClock,
-  CameraHealth,
-  CameraHealthReader,
-  CameraIdentity,
-  CameraChallenge,
-  ListedRecording,
+import {
+  mostRecordings,
+  type Camera,
+  type CameraClock,
+  type CameraHealth,
+  type CameraHealthReader,
+  type CameraIdentity,
+  type CameraChallenge,
+  type ListedRecording,
 } from './camera.ts';
 import { parseSerialNumber } from './serial-number.ts';
 import { SmpClient } from './smp-client.ts';
@@ -126,7 +127,7 @@ class SmpCamera implements Camera {
       if (BigInt(entries.length) >= BigInt(page.total)) return entries;
       if (page.list.length === 0)
         throw new DockError('smp.bad-response', 'a page of the list has no entries');
-      if (entries.length >= mostRecordings) return entries;
+      if (entries.length > mostRecordings) return entries; // one too many: the session sees that it is endless
     }
   }
 
@@ -222,9 +223,6 @@ class SmpCamera implements Camera {
   }
 }
 
-/** A camera that lists more has a broken list; the session works on what was listed up to here. */
-export const mostRecordings = 100_000;
-
 /** Whether the camera has an optional command of the camera group. */
 type CommandTest = (command: { commandId: number }) => boolean;
 
@@ -252,7 +250,7 @@ async function findClock(
   if (can(group.cameraReadClock)) {
     const fine = await client.request(group.cameraReadClock, {}, signal);
     if (fine.kind === 'ok') return fineClock(client, fine.body.res);
-    if (isGroupError(fine, group.cameraError.clockNotSet)) return fineClock(client, 1);
+    if (!isUnsupported(fine)) return fineClock(client, 1); // never set, or in trouble: it is there
   }
   const coarse = await client.request(osReadDatetime, {}, signal);
   if (coarse.kind === 'ok' || isGroupError(coarse, osError.clockNotSet, 0)) return coarseClock(client);

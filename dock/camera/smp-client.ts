@@ -110,7 +110,8 @@ export class SmpClient implements AsyncDisposable {
         const answer = await this.#attempt(command, { body, fits }, signal);
         const isBusy =
           answer.kind === 'failed' && answer.scope === 'common' && answer.code === smpCommonError.busy;
-        if (!isBusy || attempt >= attempts) return answer;
+        // A command that must not be repeated would also arrive too late after a pause: its caller decides.
+        if (!isBusy || command.repeat === 'never' || attempt >= attempts) return answer;
         await this.#clock.sleep(busyPauseMs * attempt, signal);
       } catch (error) {
         const isSafe = command.repeat === 'safe' && hasCode(error, 'wire.timeout', 'wire.malformed');

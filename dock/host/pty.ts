@@ -1,4 +1,4 @@
-import { symlinkSync, unlinkSync, writeSync } from 'node:fs';
+import { lstatSync, symlinkSync, unlinkSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { ReadStream } from 'node:tty';
 import { DockError } from '../../protocol/errors.ts';
@@ -20,7 +20,10 @@ interface PtyAddon {
  */
 export function openPty(linkPath?: string): PtyLink {
   const { master, slave, pty } = loadAddon().open(80, 24);
-  if (linkPath !== undefined) symlinkSync(pty, linkPath);
+  if (linkPath !== undefined) {
+    if (lstatSync(linkPath, { throwIfNoEntry: false })?.isSymbolicLink()) unlinkSync(linkPath);
+    symlinkSync(pty, linkPath);
+  }
   return new MasterLink(master, slave, pty, linkPath);
 }
 

@@ -19,3 +19,5 @@ export function stationTopics({ department, post, station }: StationAddress) {
     event: (type: string) => `${base}/event/${type}`,
   };
 }
+
+export type StationTopics = ReturnType<typeof stationTopics>;

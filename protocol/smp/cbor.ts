@@ -27,7 +27,9 @@ export function decodeCborMap(bytes: Uint8Array): Readonly<Record<string, unknow
     if (holdsBreak(value)) throw new Error('a break in place of a value');
   } catch (cause) {
     // Includes the RangeError of a nesting deeper than the stack.
-    throw new DockError('wire.malformed', cause instanceof Error ? cause.message.slice(0, 200) : 'CBOR', { cause });
+    throw new DockError('wire.malformed', cause instanceof Error ? cause.message.slice(0, 200) : 'CBOR', {
+      cause,
+    });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) {
     throw new DockError('wire.malformed', 'the payload is not a CBOR map');

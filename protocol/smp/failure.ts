@@ -35,10 +35,12 @@ export const smpCommonError = {
 export function readFailure(map: Readonly<Record<string, unknown>>): SmpFailure | undefined {
   const err = map['err'];
   if (err !== undefined) {
-    if (typeof err !== 'object' || err === null) throw new DockError('smp.bad-response', '"err" is not a map');
+    if (typeof err !== 'object' || err === null)
+      throw new DockError('smp.bad-response', '"err" is not a map');
     const { group, rc } = err as { group?: unknown; rc?: unknown };
     const groupCode = readCode(rc, '"err" without a code');
-    if (groupCode !== 0) return { scope: { groupId: typeof group === 'number' ? group : -1 }, code: groupCode };
+    if (groupCode !== 0)
+      return { scope: { groupId: typeof group === 'number' ? group : -1 }, code: groupCode };
   }
   if (map['rc'] === undefined) return undefined;
   const code = readCode(map['rc'], '"rc" is not an integer');

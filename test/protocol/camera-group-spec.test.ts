@@ -7,6 +7,7 @@ import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   cameraError,
+  cameraHealth,
   cameraListEntry,
   cameraListRecordings,
   cameraRemove,
@@ -19,7 +20,15 @@ import { encodeRequest, isAnswerTo, parseAnswer } from '../../protocol/smp/comma
 import { ConsoleDeframer, encodeConsoleFrame } from '../../protocol/smp/console-frame.ts';
 import { fsDownload } from '../../protocol/smp/fs-group.ts';
 import { decodeSmpMessage, encodeSmpMessage } from '../../protocol/smp/message.ts';
-import { cameraCommands, commandNamed, pageText, pageVectors, type Expected } from './spec-page.ts';
+import {
+  cameraCommands,
+  commandNamed,
+  pageText,
+  pageVectors,
+  parseWithEntries,
+  unreadableEntry,
+  type Expected,
+} from './spec-page.ts';
 
 type Of<Kind extends Expected['kind']> = Extract<Expected, { kind: Kind }>;
 
@@ -91,14 +100,14 @@ describe('vectors of the page', () => {
     const { message, rest } = decodeSmpMessage(bytes);
     expect(rest).toHaveLength(0);
     expect(isAnswerTo(message, command, expected.sequence)).toBe(true);
-    expect(parseAnswer(command, message)).toEqual({ kind: 'ok', body: expected.body });
+    expect(parseWithEntries(command, message)).toEqual({ kind: 'ok', body: expected.body });
   });
 
   test.each(responses)('$name: encoded by us and parsed again, it is the same', ({ bytes, expected }) => {
     const command = commandNamed(expected.command);
     const { message } = decodeSmpMessage(bytes);
     const payload = encodeCborMap(expected.body);
-    expect(parseAnswer(command, { ...message, payload })).toEqual({ kind: 'ok', body: expected.body });
+    expect(parseWithEntries(command, { ...message, payload })).toEqual({ kind: 'ok', body: expected.body });
     // We write definite lengths: such a vector is reproduced to the byte.
     if (message.payload[0] !== 0xbf) expect(hex(payload)).toBe(hex(message.payload));
   });
@@ -271,36 +280,74 @@ describe('sizes that the page promises', () => {
 
 describe('rules of the page that the parser enforces', () => {
   const { message } = decodeSmpMessage(vectorBytes('recordings-first-response'));
+  const good = { id: '1', path: '/a', size: 1, kind: 0 };
 
-  function parseEntry(change: Record<string, unknown>): unknown {
-    const entry = { id: '1', path: '/a', size: 1, kind: 0, ...change };
-    const answer = parseAnswer(cameraListRecordings, {
-      ...message,
-      payload: encodeCborMap({ total: 1, gen: 0, list: [entry] }),
-    });
-    return answer.kind === 'ok' ? answer.body.list[0] : answer;
+  function parseList(list: readonly unknown[]): unknown {
+    const payload = encodeCborMap({ total: list.length, gen: 0, list });
+    const answer = parseWithEntries(cameraListRecordings, { ...message, payload });
+    return answer.kind === 'ok' ? answer.body['list'] : answer;
+  }
+
+  function withoutKey(key: keyof typeof good): Record<string, unknown> {
+    const { [key]: _, ...others } = good;
+    return others;
   }
 
   test.each([
-    ['without an id', { id: '' }],
-    ['with an id of 65 characters', { id: 'i'.repeat(65) }],
-    ['without a path', { path: '' }],
-    ['with a negative size', { size: -1 }],
-    ['with a kind that is text', { kind: 'video' }],
-    ['with a digest of 31 bytes', { sha: new Uint8Array(31) }],
-    ['with a digest in hex', { sha: 'ab'.repeat(32) }],
-  ])('an entry %s makes the page invalid', (_name, change) => {
-    expect(() => parseEntry(change)).toThrow(expect.objectContaining({ code: 'smp.bad-response' }));
+    ['that lacks its id', withoutKey('id')],
+    ['that lacks its path', withoutKey('path')],
+    ['that lacks its size', withoutKey('size')],
+    ['that lacks its kind', withoutKey('kind')],
+    ['with an empty id', { ...good, id: '' }],
+    ['with an id of 65 characters', { ...good, id: 'i'.repeat(65) }],
+    ['with an empty path', { ...good, path: '' }],
+    ['with a path of bytes', { ...good, path: new Uint8Array(4) }],
+    ['with a negative size', { ...good, size: -1 }],
+    ['with a size that is no integer', { ...good, size: 1.5 }],
+    ['with a kind that is text', { ...good, kind: 'video' }],
+    ['with a protection that is a number', { ...good, prot: 1 }],
+    ['with a digest of 31 bytes', { ...good, sha: new Uint8Array(31) }],
+    ['with a digest in hex', { ...good, sha: 'ab'.repeat(32) }],
+    ['that is null', null],
+    ['that is a number', 7],
+    ['that is text', 'recording'],
+    ['that is a list', [good]],
+    ['that is an empty map', {}],
+  ])('an entry %s is refused by itself, the others are read', (_name, entry) => {
+    const last = { ...good, id: '2', path: '/b' };
+    expect(parseList([good, entry, last])).toEqual([good, unreadableEntry, last]);
+  });
+
+  test('a list of unreadable entries alone is a page all the same', () => {
+    expect(parseList([null, {}, 1])).toEqual([unreadableEntry, unreadableEntry, unreadableEntry]);
+  });
+
+  test.each([
+    ['without a list', { total: 1, gen: 0 }],
+    ['with a list that is a map', { total: 1, gen: 0, list: {} }],
+    ['without a total', { gen: 0, list: [good] }],
+    ['without a generation', { total: 1, list: [good] }],
+    ['with a generation in text', { total: 1, gen: '0', list: [good] }],
+  ])('a page %s is invalid as a whole', (_name, body) => {
+    expect(() => parseAnswer(cameraListRecordings, { ...message, payload: encodeCborMap(body) })).toThrow(
+      expect.objectContaining({ code: 'smp.bad-response' }),
+    );
   });
 
   test.each([-1, 253_402_300_800_000, 'yesterday', 2 ** 60])(
     'the start time %j counts as absent',
     (start) => {
-      expect(parseEntry({ start })).toEqual({ id: '1', path: '/a', size: 1, kind: 0 });
+      expect(parseList([{ ...good, start }])).toEqual([good]);
     },
   );
 
   test('keys that are not known are ignored', () => {
-    expect(parseEntry({ gps: { lat: 1 } })).toEqual({ id: '1', path: '/a', size: 1, kind: 0 });
+    expect(parseList([{ ...good, gps: { lat: 1 } }])).toEqual([good]);
+  });
+
+  test('an error counter may have any name, those of the error keys as well', () => {
+    const cnt = { rc: 3, group: 64, err: 1 };
+    const answer = parseAnswer(cameraHealth, { ...message, payload: encodeCborMap({ cnt }) });
+    expect(answer).toEqual({ kind: 'ok', body: { cnt } });
   });
 });

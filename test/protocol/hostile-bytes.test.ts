@@ -15,7 +15,7 @@ import { ConsoleDeframer, encodeConsoleFrame, type ConsoleItem } from '../../pro
 import { decodeSmpMessage, smpOp, type SmpMessage } from '../../protocol/smp/message.ts';
 import { annotatedHex } from './annotated-hex.ts';
 import { capturedAnswers, capturedRequests } from './captured-smp.ts';
-import { commandNamed, pageVectors } from './spec-page.ts';
+import { commandNamed, pageVectors, parseWithEntries, unreadableEntry } from './spec-page.ts';
 
 interface Sample {
   readonly name: string;
@@ -71,7 +71,7 @@ function readMessage(bytes: Uint8Array, command: AnySmpCommand): unknown {
   if (message.op === smpOp.readRequest || message.op === smpOp.writeRequest) {
     return command.request.safeParse(decodeCborMap(message.payload)).success;
   }
-  return parseAnswer(command, message);
+  return parseWithEntries(command, message);
 }
 
 function hex(bytes: Uint8Array): string {
@@ -129,7 +129,7 @@ describe('at message level', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.constantFrom(...messages), (payload, { command }) => {
         const message: SmpMessage = { version: 1, op: 1, groupId: 64, sequence: 0, commandId: 0, payload };
-        const result = outcome(payload, () => parseAnswer(command, message));
+        const result = outcome(payload, () => parseWithEntries(command, message));
         expect(['string', 'object']).toContain(typeof result);
       }),
       { numRuns: 5000 },
@@ -149,7 +149,7 @@ describe('at message level', () => {
       fc.property(anyMap, fc.constantFrom(...messages), (map, { command }) => {
         const payload = encodeCborMap(map);
         const message: SmpMessage = { version: 1, op: 1, groupId: 64, sequence: 0, commandId: 0, payload };
-        const result = outcome(payload, () => parseAnswer(command, message));
+        const result = outcome(payload, () => parseWithEntries(command, message));
         if (typeof result === 'string') expect(result).toBe('smp.bad-response');
         else expect(result).toHaveProperty('kind');
       }),
@@ -195,7 +195,7 @@ describe('decodeCborMap', () => {
 
   test('nesting that is decoded is parsed as well, at every depth', () => {
     for (let levels = 1; levels < 4000; levels += 97) {
-      const payload = annotatedHex(`a1 63657272 a1 6161 ${'81'.repeat(levels)} 00`);
+      const payload = annotatedHex(`a1 63 636e74 a1 6161 ${'81'.repeat(levels)} 00`);
       const message = { version: 1, op: 1, groupId: 64, sequence: 0, commandId: 1, payload };
       const result = outcome(payload, () => parseAnswer(cameraHealth, message));
       expect(['smp.bad-response', 'wire.malformed']).toContain(result);
@@ -335,15 +335,50 @@ describe('an answer that says neither success nor a known error', () => {
   test.each([
     ['a list', { list: [] }],
     ['a number', { total: 1, gen: 1, list: 1 }],
-    ['an entry that is null', { total: 1, gen: 1, list: [null] }],
+    ['a map', { total: 1, gen: 1, list: { 0: {} } }],
+    ['bytes', { total: 1, gen: 1, list: new Uint8Array(3) }],
   ])('a page of recordings with %s in the wrong place is a bad response', (_name, body) => {
     const payload = encodeCborMap(body);
     const read = { ...message, op: smpOp.readResponse, commandId: 3, payload };
     expect(outcome(payload, () => parseAnswer(cameraListRecordings, read))).toBe('smp.bad-response');
   });
 
+  test('any entries between good ones leave those as they are', () => {
+    const first = { id: '1', path: '/a', size: 1, kind: 0 };
+    const last = { id: '2', path: '/b', size: 2n ** 63n, kind: 1, sha: new Uint8Array(32) };
+    const anyEntry = fc.oneof(
+      fc.jsonValue({ maxDepth: 3 }),
+      fc.uint8Array({ maxLength: 40 }),
+      fc.record(
+        {
+          id: fc.oneof(fc.string(), fc.integer()),
+          path: fc.oneof(fc.string(), fc.uint8Array({ maxLength: 8 })),
+          size: fc.oneof(fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n - 1n }), fc.string()),
+          kind: fc.oneof(fc.integer(), fc.boolean()),
+          sha: fc.uint8Array({ maxLength: 40 }),
+        },
+        { requiredKeys: [] },
+      ),
+    );
+    let unreadable = 0;
+    fc.assert(
+      fc.property(fc.array(anyEntry, { maxLength: 4 }), (entries) => {
+        const payload = encodeCborMap({ total: 9, gen: 1, list: [first, ...entries, last] });
+        const read = { ...message, op: smpOp.readResponse, commandId: 3, payload };
+        const answer = parseWithEntries(cameraListRecordings, read);
+        const list = (answer.kind === 'ok' ? answer.body['list'] : []) as unknown[];
+        expect(list).toHaveLength(entries.length + 2);
+        expect(list[0]).toEqual(first);
+        expect(list.at(-1)).toEqual(last);
+        unreadable += list.filter((entry) => entry === unreadableEntry).length;
+      }),
+      { numRuns: 2000 },
+    );
+    expect(unreadable).toBeGreaterThan(500);
+  });
+
   test('the detail of the error does not repeat a key of 60 000 characters', () => {
-    const payload = encodeCborMap({ err: { ['k'.repeat(60_000)]: -1 } });
+    const payload = encodeCborMap({ cnt: { ['k'.repeat(60_000)]: -1 } });
     const read = { ...message, op: smpOp.readResponse, commandId: 1, payload };
     expect(() => parseAnswer(cameraHealth, read)).toThrow(DockError);
     expect(() => parseAnswer(cameraHealth, read)).toThrow(/^.{1,1000}$/s);

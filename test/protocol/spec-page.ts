@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as cameraGroup from '../../protocol/smp/camera-group.ts';
-import type { AnySmpCommand } from '../../protocol/smp/command.ts';
+import { parseAnswer, type AnySmpCommand, type SmpAnswer } from '../../protocol/smp/command.ts';
+import type { SmpMessage } from '../../protocol/smp/message.ts';
 import { annotatedHex } from './annotated-hex.ts';
 
 /** Reads the public specification of the camera group as a camera maker's test suite would: as text. */
@@ -68,4 +69,18 @@ export function commandNamed(name: string): AnySmpCommand {
   const command = cameraCommands.get(name);
   if (!command) throw new Error(`no command is named ${name}`);
   return command;
+}
+
+export const unreadableEntry = 'unreadable entry';
+
+/** The answer with its list entries parsed one by one, as the agent does; `parseAnswer` leaves them as they are. */
+export function parseWithEntries(command: AnySmpCommand, message: SmpMessage): SmpAnswer<AnySmpCommand> {
+  const answer = parseAnswer(command, message);
+  if (answer.kind === 'failed' || command.name !== cameraGroup.cameraListRecordings.name) return answer;
+  const { list } = cameraGroup.cameraListRecordings.response.parse(answer.body);
+  const entries = list.map((entry) => cameraGroup.cameraListEntry.safeParse(entry));
+  return {
+    kind: 'ok',
+    body: { ...answer.body, list: entries.map(({ data }) => data ?? unreadableEntry) },
+  };
 }

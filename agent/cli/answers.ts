@@ -1,0 +1,106 @@
+import type { CameraHealth } from '../../dock/camera/camera.ts';
+import type { EventEnvelope } from '../../protocol/mqtt/events.ts';
+import type { EnrolmentDecision, QuotaUsage } from '../enrolment/register.ts';
+import type { BayState } from '../session/bay-board.ts';
+import type { SessionAccount } from '../session/session-log.ts';
+import type { CatalogueEntry } from '../vault/catalogue.ts';
+
+/** What the agent answers to dockctl, as `--json` prints it. */
+export interface StatusAnswer extends BaysAnswer {
+  readonly version: string;
+  readonly boot: number;
+  readonly startedAt: string;
+  readonly now: string;
+  readonly station: { readonly department: string; readonly post: string; readonly name: string };
+  readonly configFile: string | null;
+  readonly quota: QuotaAnswer;
+  readonly recordings: number;
+  readonly quarantined: number;
+  readonly vault: { readonly folder: string; readonly freeBytes: number };
+  readonly broker: {
+    readonly url: string;
+    readonly isConnected: boolean;
+    readonly protocolVersion?: 4 | 5;
+    readonly problem?: string;
+    readonly waitingEvents: number;
+  };
+}
+
+export interface BaysAnswer {
+  readonly bays: readonly BayState[];
+}
+
+export interface CamerasAnswer {
+  readonly cameras: readonly {
+    readonly serialNumber: string;
+    readonly enrolment: 'enrolled' | 'retired' | 'refused' | 'unknown';
+    readonly enrolmentReason: string | null;
+    readonly enrolmentChangedAt: string | null;
+    readonly enrolmentChangedBy: string | null;
+    readonly hasKey: boolean;
+    readonly dockedInBay: number | null;
+    readonly model: string | null;
+    readonly firmware: string | null;
+    readonly lastDockedAt: string | null;
+    readonly health: CameraHealth | null;
+    readonly clock: {
+      readonly offsetMs: number;
+      readonly uncertaintyMs: number;
+      readonly driftPpm: number | null;
+      readonly method: string;
+      readonly setAt: string | null;
+      readonly residualMs: number | null;
+      readonly residualUncertaintyMs: number | null;
+    } | null;
+    readonly recordings: number;
+  }[];
+}
+
+export interface RecordingsAnswer {
+  readonly recordings: readonly CatalogueEntry[];
+  readonly vault: string;
+}
+
+export interface SessionsAnswer {
+  readonly sessions: readonly (SessionAccount & {
+    readonly id: string;
+    readonly bay: number;
+    readonly serialNumber: string;
+    readonly startedAt: string;
+    readonly endedAt: string | null;
+    readonly outcome: 'complete' | 'interrupted' | 'refused' | 'attention' | null;
+    readonly code: string | null;
+    readonly pullMs: number;
+    readonly clockOffsetMs: number | null;
+    readonly clockUncertaintyMs: number | null;
+    readonly clockMethod: string | null;
+    readonly clockResidualMs: number | null;
+    readonly clockResidualUncertaintyMs: number | null;
+  })[];
+}
+
+export type EnrolAnswer = EnrolmentDecision & { readonly serialNumber: string };
+
+export interface RetireAnswer {
+  readonly serialNumber: string;
+  readonly retired: true;
+  readonly usage: QuotaUsage;
+}
+
+export type QuotaAnswer = QuotaUsage;
+
+export interface VerifyAnswer {
+  readonly checked: number;
+  readonly intact: number;
+  readonly damaged: number;
+  readonly missing: number;
+  readonly bytes: number;
+  readonly problems: readonly {
+    readonly recordingId: string;
+    readonly storedPath: string;
+    readonly code: string;
+    readonly message: string;
+  }[];
+}
+
+export type EventLine = EventEnvelope;

@@ -1,0 +1,101 @@
+import { Argument, InvalidArgumentError, type Command } from 'commander';
+import { errorCatalogue, isErrorCode } from '../../protocol/error-catalogue.ts';
+import { DockError } from '../../protocol/errors.ts';
+import { editionAt, maxHeadcount, quotaFor } from '../../protocol/norm/quota.ts';
+import type { Clock } from '../../dock/clock.ts';
+import { explainConfig } from '../config/explain.ts';
+import { ConfigError, loadConfig } from '../config/load.ts';
+import { table, type Output } from './output.ts';
+
+/** Commands that need no agent. */
+export function addOfflineCommands(
+  program: Command,
+  context: { output: () => Output; configPath: () => string | undefined; clock: Clock },
+): void {
+  program
+    .command('norm')
+    .description('how many cameras the norm allows a post of this headcount')
+    .addArgument(
+      new Argument('<headcount>', `workers of the post, 0 to ${maxHeadcount}`).argParser(headcountOf),
+    )
+    .addHelpText('after', '\nExamples:\n  dockctl norm 400\n  dockctl norm 401 --json')
+    .action((headcount: number) => {
+      const edition = editionAt(context.clock.now());
+      context
+        .output()
+        .result(quotaFor(headcount, edition), (quota) =>
+          [
+            quota.row === 0
+              ? 'A post without workers has no norm: 0 cameras.'
+              : `A post of ${quota.headcount} may have ${quota.quota} cameras (row ${quota.row}).`,
+            quota.citation,
+          ].join('\n'),
+        );
+    });
+
+  program
+    .command('explain')
+    .description('what an error code means and what to do now')
+    .addArgument(new Argument('[code]', 'such as wire.timeout; without it all are listed'))
+    .addHelpText('after', '\nExample:\n  dockctl explain enrolment.quota-full')
+    .action((code: string | undefined) => {
+      if (code === undefined) {
+        const all = Object.entries(errorCatalogue).map(([name, entry]) => ({ code: name, ...entry }));
+        context.output().result(all, (entries) =>
+          table(
+            ['CODE', 'MEANING'],
+            entries.map((entry) => [entry.code, entry.meaning]),
+          ),
+        );
+        return;
+      }
+      if (!isErrorCode(code)) throw new DockError('control.bad-request', `there is no code ${code}`);
+      context.output().result({ code, ...errorCatalogue[code] }, (entry) => {
+        return `${entry.code}: ${entry.meaning}.\nNow: ${entry.nextStep}`;
+      });
+    });
+
+  const config = program.command('config').description('check and explain the configuration');
+  config
+    .command('check')
+    .description('read the configuration and name every problem with its place')
+    .argument('[file]', 'by default the file the agent would read')
+    .action((file: string | undefined) => {
+      try {
+        const loaded = loadConfig(file ?? context.configPath(), process.env);
+        const answer = { valid: true, file: loaded.file ?? null, problems: [] };
+        context.output().result(answer, () => `${loaded.file ?? 'The embedded defaults'}: valid`);
+      } catch (error) {
+        if (!(error instanceof ConfigError) || !context.output().isJson) throw error;
+        context.output().result({ valid: false, file: error.file, problems: error.problems }, () => '');
+        process.exitCode = 1;
+      }
+    });
+  config
+    .command('explain')
+    .description('every key with its unit, range, default and meaning')
+    .argument('[prefix]', 'only keys that start so, such as clock')
+    .addHelpText('after', '\nExample:\n  dockctl config explain bay[]')
+    .action((prefix = '') => {
+      const keys = explainConfig().filter(({ key }) => key.startsWith(prefix));
+      if (keys.length === 0) throw new DockError('control.bad-request', `no key starts with ${prefix}`);
+      context.output().result(keys, (shown) =>
+        shown
+          .map((key) => {
+            const facts = [
+              key.type,
+              key.unit && `in ${key.unit}`,
+              key.range,
+              key.default === undefined ? 'no default' : `default ${JSON.stringify(key.default)}`,
+            ];
+            return `${key.key}\n    ${key.sentence}\n    ${facts.filter(Boolean).join('; ')}`;
+          })
+          .join('\n'),
+      );
+    });
+}
+
+function headcountOf(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
+  return Number(text);
+}

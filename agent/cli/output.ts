@@ -1,0 +1,79 @@
+import { styleText } from 'node:util';
+import Table from 'cli-table3';
+
+/** Where a command writes: standard output for results, standard error for everything else. */
+export interface Output {
+  readonly isJson: boolean;
+  /** The result of the command, once: the object with `--json`, else what `show` makes of it for people. */
+  result<T>(value: T, show: (value: T) => string): void;
+  /** One of many results, a line of JSON each with `--json`. */
+  item<T>(value: T, show: (value: T) => string): void;
+  /** Progress of long work, on a terminal only. */
+  progress(text: string): void;
+}
+
+export function standardOutput(isJson: boolean): Output {
+  const write = (text: string): void => {
+    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  };
+  return {
+    isJson,
+    result: (value, show) => write(isJson ? JSON.stringify(value, jsonValue, 2) : show(value)),
+    item: (value, show) => write(isJson ? JSON.stringify(value, jsonValue) : show(value)),
+    progress: (text) => {
+      if (process.stderr.isTTY && !isJson) process.stderr.write(`\r\u001b[2K${text}`);
+    },
+  };
+}
+
+/** Columns without lines between them; `right` names the columns of numbers, from 0. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly number[] = [],
+): string {
+  const none = Object.fromEntries(
+    ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
+      .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'])
+      .map((name) => [name, '']),
+  );
+  const drawn = new Table({
+    head: head.map((text) => styleText('bold', text)),
+    colAligns: head.map((_, index) => (right.includes(index) ? 'right' : 'left')),
+    chars: { ...none, middle: '  ' },
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+  });
+  drawn.push(...rows.map((row) => row.map(printable)));
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+/** Text from cameras must not drive the terminal. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, '\uFFFD');
+}
+
+/** Binary units, three digits. */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  const power = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
+  const value = count / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[power]}`;
+}
+
+/** An offset with its bound, in the unit that suits it. */
+export function offset(offsetMs: number | null, uncertaintyMs: number | null): string {
+  if (offsetMs === null || uncertaintyMs === null) return '-';
+  const isLarge = Math.abs(offsetMs) >= 10_000;
+  const [scale, unit] = isLarge ? [1000, 's'] : [1, 'ms'];
+  const sign = offsetMs < 0 ? '\u2212' : '+';
+  return `${sign}${(Math.abs(offsetMs) / scale).toFixed(1)} \u00b1 ${(uncertaintyMs / scale).toFixed(isLarge ? 3 : 1)} ${unit}`;
+}
+
+function jsonValue(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
+  return value;
+}

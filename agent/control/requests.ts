@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { retireCauses } from '../enrolment/register.ts';
+
+/**
+ * What dockctl may ask. A request is one HTTP POST to `/v1/NAME` on the Unix socket with a JSON body; the answer is
+ * JSON lines: any number of `item` or `progress` lines, then one `result` or `error`.
+ */
+const serialNumber = z.string().min(1).max(128);
+const by = z.string().min(1).max(128);
+
+export const controlRequests = {
+  status: z.strictObject({}),
+  bays: z.strictObject({}),
+  cameras: z.strictObject({}),
+  recordings: z.strictObject({
+    serialNumber: serialNumber.optional(),
+    limit: z.int().min(1).max(10_000).default(50),
+    before: z.string().max(64).optional(),
+  }),
+  enrol: z.strictObject({ serialNumber, by, reason: z.string().max(500).default('enrolled by hand') }),
+  retire: z.strictObject({
+    serialNumber,
+    by,
+    cause: z.enum(retireCauses),
+    note: z.string().max(500).default(''),
+  }),
+  quota: z.strictObject({}),
+  verify: z.strictObject({ serialNumber: serialNumber.optional() }),
+  events: z.strictObject({
+    after: z.int().min(0).optional(),
+    limit: z.int().min(1).max(10_000).default(20),
+    follow: z.boolean().default(false),
+  }),
+  sessions: z.strictObject({ limit: z.int().min(1).max(1000).default(20) }),
+} as const;
+
+export type ControlRequestName = keyof typeof controlRequests;
+export type ControlRequest<N extends ControlRequestName> = z.output<(typeof controlRequests)[N]>;
+
+export function isControlRequestName(name: string): name is ControlRequestName {
+  return Object.hasOwn(controlRequests, name);
+}
+
+export const controlLine = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('item'), item: z.unknown() }),
+  z.object({ kind: z.literal('progress'), done: z.number(), total: z.number(), what: z.string() }),
+  z.object({ kind: z.literal('result'), result: z.unknown() }),
+  z.object({ kind: z.literal('error'), code: z.string(), message: z.string(), nextStep: z.string() }),
+]);
+export type ControlLine = z.output<typeof controlLine>;

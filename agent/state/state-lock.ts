@@ -1,0 +1,20 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { DockError } from '../../protocol/errors.ts';
+
+/**
+ * Takes the state folder for this process alone, until disposed of or the process ends: the lock is the operating
+ * system's, held through SQLite, so a crash leaves nothing behind. Errors: `state.locked`.
+ */
+export function lockState(folder: string): Disposable {
+  mkdirSync(folder, { recursive: true, mode: 0o750 });
+  const lock = new DatabaseSync(join(folder, 'agent.lock'), { timeout: 500 });
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    lock.close();
+    throw new DockError('state.locked', folder, { cause });
+  }
+  return { [Symbol.dispose]: () => lock.close() };
+}

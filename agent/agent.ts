@@ -96,21 +96,24 @@ export async function startAgent(
 
   const socketPath = socketPathOf(config);
   const handlers = controlHandlers({
+    config,
+    configFile: loaded.file,
+    clock,
+    db,
+    disk,
+    outbox,
+    register,
+    catalogue,
+    vault,
+    board,
+    bays,
+    reporter,
     ...{
-      config,
-      configFile: loaded.file,
-      clock,
-      db,
-      disk,
-      outbox,
-      register,
-      catalogue,
-      vault,
-      board,
-      bays,
-      reporter,
+      brokerUrl,
+      version,
+      boot,
+      startedAt: clock.now(),
     },
-    ...{ brokerUrl, version, boot, startedAt: clock.now() },
   });
   stack.use(await startControlServer(socketPath, handlers, log));
 

@@ -301,9 +301,18 @@ async function collect(cameras: readonly DockedCamera[]): Promise<CameraLine[]> 
     const { listed = 0, stored = 0, held = 0, quarantined = 0, refused = 0, unaccounted = 0 } = session ?? {};
     const { removed = 0, storedBytes = 0, pullMs = 0 } = session ?? {};
     return {
-      ...{ serialNumber, bay, listed, stored, held, quarantined, refused, unaccounted, removed, storedBytes },
+      serialNumber,
+      bay,
+      listed,
+      stored,
+      held,
+      quarantined,
+      refused,
+      unaccounted,
+      removed,
+      storedBytes,
       enrolment: known.find((entry) => entry.serialNumber === serialNumber)?.enrolment ?? 'unknown',
-      bytesPerSecond: pullMs > 0 ? Math.round((storedBytes / pullMs) * 1000) : 0,
+      bytesPerSecond: pullMs > 0 ? Math.round((storedBytes / pullMs) * 1e3) : 0,
       clockOffsetMs: session?.clockOffsetMs ?? null,
       clockUncertaintyMs: session?.clockUncertaintyMs ?? null,
       clockResidualMs: session?.clockResidualMs ?? null,

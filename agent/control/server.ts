@@ -13,8 +13,8 @@ import {
 
 /** What a request may do while it is answered. */
 export interface ControlReply {
-  item(item: unknown): Promise<void>;
-  progress(progress: { done: number; total: number; what: string }): Promise<void>;
+  readonly item: (item: unknown) => Promise<void>;
+  readonly progress: (progress: { done: number; total: number; what: string }) => Promise<void>;
   /** Aborts when the client goes away or the agent stops. */
   readonly signal: AbortSignal;
 }

@@ -40,9 +40,17 @@ export function pcmDecoderConfiguration(format: PcmVideoFormat): { codec: string
   const pps = nalUnit(nalType.pictureParameters, pictureParameters());
   const profile = [profileIdc, constraintFlags, levelIdc];
   const description = Uint8Array.from([
-    ...[1, ...profile],
-    ...[0xff, 0xe1, sps.length >> 8, sps.length & 0xff, ...sps],
-    ...[1, pps.length >> 8, pps.length & 0xff, ...pps],
+    1,
+    ...profile,
+    255,
+    225,
+    sps.length >> 8,
+    sps.length & 255,
+    ...sps,
+    1,
+    pps.length >> 8,
+    pps.length & 255,
+    ...pps,
   ]);
   return { codec: `avc1.${Buffer.from(profile).toString('hex')}`, description };
 }

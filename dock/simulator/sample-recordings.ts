@@ -208,8 +208,8 @@ function drawNumber(luma: Uint8Array, value: number): void {
   const digits = String(value % 100_000).padStart(5, '0');
   const plate = { left: 4, top: heightPx - 32, widthPx: (4 * digits.length + 1) * blockPx, heightPx: 28 };
   fill(luma, widthPx, plate, 16);
-  for (const [place, digit] of [...digits].entries()) {
-    for (const [block, bit] of [...(digitShapes[Number(digit)] ?? '')].entries()) {
+  for (const [place, digit] of digits.split('').entries()) {
+    for (const [block, bit] of (digitShapes[Number(digit)] ?? '').split('').entries()) {
       if (bit === '0') continue;
       const left = plate.left + (1 + 4 * place + (block % 3)) * blockPx;
       const top = plate.top + (1 + Math.floor(block / 3)) * blockPx;

@@ -17,9 +17,6 @@ import type { BayState } from '../../agent/session/bay-board.ts';
 import type { BaysAnswer, SessionsAnswer } from '../../agent/cli/answers.ts';
 import type { StoredEvent } from '../../agent/report/outbox.ts';
 
-/** A configuration fragment as it would stand in the file. */
-export type ConfigInput = Parameters<typeof configSchema.parse>[0] & object;
-
 export interface TestStationOptions {
   readonly bays?: number;
   readonly config?: Record<string, unknown>;

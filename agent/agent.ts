@@ -108,12 +108,10 @@ export async function startAgent(
     board,
     bays,
     reporter,
-    ...{
-      brokerUrl,
-      version,
-      boot,
-      startedAt: clock.now(),
-    },
+    brokerUrl,
+    version,
+    boot,
+    startedAt: clock.now(),
   });
   stack.use(await startControlServer(socketPath, handlers, log));
 

@@ -58,6 +58,22 @@ export const errorCatalogue = {
     nextStep: 'Check the path in the configuration and that the service may read and write the port.',
   },
 
+  'usb.stall': {
+    disposition: 'retry',
+    meaning: 'the device halted the endpoint',
+    nextStep: 'Nothing, if it stays a single case; else try another cable and another bay.',
+  },
+  'usb.transfer-failed': {
+    disposition: 'reopen',
+    meaning: 'the USB transfer failed',
+    nextStep: 'Try another cable and another bay.',
+  },
+  'ptp.rejected': {
+    disposition: 'refuse',
+    meaning: 'the camera refused a PTP operation',
+    nextStep: 'Look up the response code in the PTP standard; report model and firmware version.',
+  },
+
   'smp.unsupported': {
     disposition: 'refuse',
     meaning: 'the camera does not support this command',

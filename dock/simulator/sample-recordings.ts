@@ -26,7 +26,7 @@ export const sampleVideoFormat = {
 } as const satisfies PcmVideoFormat;
 
 const maximumSizeBytes = 2 ** 28;
-/** Every box but the samples and their two tables: 611 bytes with mediabunny 1.61. */
+/** Every box but the samples and their two tables: under 700 bytes with mediabunny 1.61. */
 const containerBytes = 1024;
 /** One entry in stsz and, when the chunks are short, one in stco. */
 const tableBytesPerFrame = 8;
@@ -119,6 +119,9 @@ const digitShapes = [
   '111101111001111',
 ];
 
+/** The strip with the frame's number: seven blocks of 4 pixels. */
+const plateHeightPx = 28;
+
 /** Samples stay within the video range, 16 to 235 and 240, and so never need emulation prevention. */
 class Scene {
   readonly #random: () => number;
@@ -135,7 +138,7 @@ class Scene {
     this.#background = { cb: between(96, 160), cr: between(96, 160) };
     this.#square = {
       colour: { cb: between(0, 1) === 0 ? 48 : 208, cr: between(0, 1) === 0 ? 48 : 208 },
-      startPx: { x: between(0, 127), y: between(0, 95) },
+      startPx: { x: between(0, 127), y: between(0, 67) },
       stepPx: { x: between(2, 5), y: between(2, 5) },
     };
   }
@@ -151,20 +154,19 @@ class Scene {
     const sizePx = 24;
     const square = {
       left: bounce(startPx.x + stepPx.x * frame, widthPx - sizePx) & ~1,
-      top: bounce(startPx.y + stepPx.y * frame, heightPx - sizePx) & ~1,
+      top: bounce(startPx.y + stepPx.y * frame, heightPx - plateHeightPx - sizePx) & ~1,
       widthPx: sizePx,
       heightPx: sizePx,
     };
     fill(luma, widthPx, square, 190);
-    const half = {
-      left: square.left / 2,
-      top: square.top / 2,
-      widthPx: sizePx / 2,
-      heightPx: sizePx / 2,
-    };
-    fill(cb, widthPx / 2, half, colour.cb);
-    fill(cr, widthPx / 2, half, colour.cr);
-    drawNumber(luma, frame);
+    fill(cb, widthPx / 2, halved(square), colour.cb);
+    fill(cr, widthPx / 2, halved(square), colour.cr);
+
+    const plate = { left: 0, top: heightPx - plateHeightPx, widthPx, heightPx: plateHeightPx };
+    fill(luma, widthPx, plate, 16);
+    fill(cb, widthPx / 2, halved(plate), 128);
+    fill(cr, widthPx / 2, halved(plate), 128);
+    drawNumber(luma, frame, plate);
     return { luma, cb, cr };
   }
 
@@ -201,21 +203,28 @@ interface Rectangle {
   readonly heightPx: number;
 }
 
-/** The lowest five digits of `value` in white on black, in the lower left corner. */
-function drawNumber(luma: Uint8Array, value: number): void {
-  const { widthPx, heightPx } = sampleVideoFormat;
+/** The lowest six digits of `value`, white in blocks of 4 x 4. */
+function drawNumber(luma: Uint8Array, value: number, plate: Rectangle): void {
   const blockPx = 4;
-  const digits = String(value % 100_000).padStart(5, '0');
-  const plate = { left: 4, top: heightPx - 32, widthPx: (4 * digits.length + 1) * blockPx, heightPx: 28 };
-  fill(luma, widthPx, plate, 16);
+  const digits = String(value % 1_000_000).padStart(6, '0');
   for (const [place, digit] of digits.split('').entries()) {
     for (const [block, bit] of (digitShapes[Number(digit)] ?? '').split('').entries()) {
       if (bit === '0') continue;
       const left = plate.left + (1 + 4 * place + (block % 3)) * blockPx;
       const top = plate.top + (1 + Math.floor(block / 3)) * blockPx;
-      fill(luma, widthPx, { left, top, widthPx: blockPx, heightPx: blockPx }, 235);
+      fill(luma, sampleVideoFormat.widthPx, { left, top, widthPx: blockPx, heightPx: blockPx }, 235);
     }
   }
+}
+
+/** The same area in a chroma plane. */
+function halved(area: Rectangle): Rectangle {
+  return {
+    left: area.left / 2,
+    top: area.top / 2,
+    widthPx: area.widthPx / 2,
+    heightPx: area.heightPx / 2,
+  };
 }
 
 function fill(plane: Uint8Array, strideBytes: number, area: Rectangle, value: number): void {

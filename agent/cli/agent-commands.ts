@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { Argument, type Command } from 'commander';
+import { Argument, InvalidArgumentError, type Command } from 'commander';
 import { retireCauses } from '../enrolment/register.ts';
 import { askAgent, askForResult } from '../control/client.ts';
 import type { ControlRequestName } from '../control/requests.ts';
@@ -27,7 +27,6 @@ export interface CommandContext {
 export function addAgentCommands(program: Command, context: CommandContext): void {
   const ask = async <T>(name: ControlRequestName, body: object = {}): Promise<T> =>
     (await askForResult(context.socketPath(), name, body)) as T;
-  const by = userInfo().username;
 
   program
     .command('status')
@@ -48,7 +47,7 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     .command('recordings')
     .description('stored recordings, newest first')
     .option('--camera <serial>', 'only those of this camera')
-    .option('--limit <count>', 'at most so many', Number, 50)
+    .option('--limit <count>', 'at most so many', wholeNumber, 50)
     .option('--before <id>', 'go on after this recording of the page before')
     .addHelpText('after', '\nExample:\n  dockctl recordings --camera BC-1001 --limit 10')
     .action(async ({ camera, limit, before }: { camera?: string; limit: number; before?: string }) => {
@@ -59,7 +58,7 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
   program
     .command('sessions')
     .description('the latest docking sessions with their accounts')
-    .option('--limit <count>', 'at most so many', Number, 20)
+    .option('--limit <count>', 'at most so many', wholeNumber, 20)
     .action(async ({ limit }: { limit: number }) =>
       context.output().result(await ask<SessionsAnswer>('sessions', { limit }), showSessions),
     );
@@ -71,7 +70,7 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     .option('--reason <text>', 'why, for the record')
     .addHelpText('after', '\nExample:\n  dockctl enrol BC-1006 --reason "delivery of 22 November"')
     .action(async (serialNumber: string, { reason }: { reason?: string }) => {
-      const answer = await ask<EnrolAnswer>('enrol', { serialNumber, by, reason });
+      const answer = await ask<EnrolAnswer>('enrol', { serialNumber, by: userName(), reason });
       context.output().result(answer, showEnrolled);
       if (answer.kind === 'refused') process.exitCode = 3;
     });
@@ -84,7 +83,7 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     .option('--note <text>', 'for the record')
     .addHelpText('after', '\nExample:\n  dockctl retire BC-1003 broken --note "lens cracked, act no. 14"')
     .action(async (serialNumber: string, cause: string, { note }: { note?: string }) => {
-      const answer = await ask<RetireAnswer>('retire', { serialNumber, by, cause, note });
+      const answer = await ask<RetireAnswer>('retire', { serialNumber, by: userName(), cause, note });
       context.output().result(answer, ({ usage }) => {
         return `${serialNumber} is retired. ${usage.enrolled} of ${usage.quota} places are taken.`;
       });
@@ -117,14 +116,30 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     .command('events')
     .description('what happened, oldest first')
     .option('--follow', 'go on as new ones come')
-    .option('--after <seq>', 'only those after this sequence number', Number)
-    .option('--limit <count>', 'at most so many of the past', Number, 20)
+    .option('--after <seq>', 'only those after this sequence number', wholeNumber)
+    .option('--limit <count>', 'at most so many of the past', wholeNumber, 20)
     .addHelpText('after', '\nExamples:\n  dockctl events --follow\n  dockctl events --after 120 --json')
     .action(async (options: { follow?: boolean; after?: number; limit: number }) => {
+      // Lines are written whole, so this is an end as good as any.
+      if (options.follow) process.once('SIGINT', () => process.exit(0));
       for await (const line of askAgent(context.socketPath(), 'events', options)) {
         if (line.kind === 'item') context.output().item(line.item as EventLine, showEvent);
       }
     });
+}
+
+/** Who acts, for the record; a user without an entry in the user database by number. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`;
+  }
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
+  return Number(text);
 }
 
 function showStatus(status: StatusAnswer): string {
@@ -134,13 +149,13 @@ function showStatus(status: StatusAnswer): string {
     `Station ${name} of post ${post}, department ${department} (agent ${status.version}, since ${status.startedAt})`,
     problems.length === 0
       ? 'All bays are well.'
-      : `Look at bay ${problems.map(({ bay }) => bay).join(', ')}: ${problems[0]?.detail ?? problems[0]?.code}`,
+      : `Look at bay ${problems.map(({ bay }) => bay).join(', ')}: ${printable(problems[0]?.detail ?? problems[0]?.code ?? '')}`,
     '',
     showBays(status),
     '',
     showQuota(status.quota),
     `Recordings   ${status.recordings} stored, ${status.quarantined} in quarantine, ${bytes(status.vault.freeBytes)} free in ${status.vault.folder}`,
-    `Broker       ${status.broker.url}, ${status.broker.isConnected ? `connected (MQTT ${status.broker.protocolVersion === 5 ? '5' : '3.1.1'})` : `not connected: ${status.broker.problem ?? 'not yet'}`}, ${status.broker.waitingEvents} events waiting`,
+    `Broker       ${status.broker.url}, ${status.broker.isConnected ? `connected (MQTT ${status.broker.protocolVersion === 5 ? '5' : '3.1.1'})` : `not connected: ${printable(status.broker.problem ?? 'not yet')}`}, ${status.broker.waitingEvents} events waiting`,
   ];
   return lines.join('\n');
 }

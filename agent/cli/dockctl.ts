@@ -1,13 +1,13 @@
 #!/usr/bin/env node
-import { Command } from 'commander';
-import { asDockError } from '../../protocol/errors.ts';
+import { Command, CommanderError } from 'commander';
+import { asDockError, DockError } from '../../protocol/errors.ts';
 import { systemClock } from '../../dock/host/system-clock.ts';
 import { socketPathOf } from '../config/paths.ts';
 import { loadConfig } from '../config/load.ts';
 import { version } from '../version.ts';
 import { addAgentCommands } from './agent-commands.ts';
 import { addOfflineCommands } from './offline-commands.ts';
-import { standardOutput } from './output.ts';
+import { printableLines, standardOutput } from './output.ts';
 
 const program = new Command('dockctl')
   .description('Looks after the docking station of this post.')
@@ -16,6 +16,7 @@ const program = new Command('dockctl')
   .option('--config <file>', 'configuration of the agent, to find its socket')
   .option('--socket <path>', 'control socket of the agent')
   .configureHelp({ showGlobalOptions: true })
+  .exitOverride()
   .showHelpAfterError('(dockctl --help shows what there is)')
   .addHelpText(
     'after',
@@ -35,7 +36,9 @@ interface GlobalOptions {
   socket?: string;
 }
 const options = (): GlobalOptions => program.opts<GlobalOptions>();
-const output = (): ReturnType<typeof standardOutput> => standardOutput(options().json === true);
+const output = (): ReturnType<typeof standardOutput> =>
+  // A wrong usage may end the parsing before the option is seen.
+  standardOutput(options().json === true || process.argv.includes('--json'));
 
 addAgentCommands(program, {
   output,
@@ -43,21 +46,22 @@ addAgentCommands(program, {
 });
 addOfflineCommands(program, { output, clock: systemClock, configPath: () => options().config });
 
-// --json may stand behind the command as well, where people write it.
-for (const command of [program, ...program.commands].flatMap(({ commands }) => commands)) {
-  command.option('--json', 'print JSON').hook('preAction', (_program, action) => {
-    if (action.opts()['json'] === true) program.setOptionValue('json', true);
+// Whoever reads may have seen enough, such as head.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
   });
 }
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
 program.parseAsync().catch((thrown: unknown) => {
-  const { code, message, nextStep } = asDockError(thrown);
-  if (options().json) process.stdout.write(`${JSON.stringify({ error: { code, message, nextStep } })}\n`);
-  process.stderr.write(`dockctl: ${message} [${code}]\nNow: ${nextStep}\n`);
+  const isUsage = thrown instanceof CommanderError;
+  if (isUsage && thrown.exitCode === 0) return;
+  const { code, message, nextStep } = isUsage
+    ? new DockError('control.bad-request', thrown.message.replace(/^error: /, ''))
+    : asDockError(thrown);
   process.exitCode = code === 'control.agent-down' ? 2 : 1;
+  if (output().isJson) output().item({ error: { code, message, nextStep } }, () => '');
+  // Commander has explained a wrong usage already.
+  if (!isUsage) process.stderr.write(`dockctl: ${printableLines(message)} [${code}]\nNow: ${nextStep}\n`);
 });

@@ -18,8 +18,8 @@ export function standardOutput(isJson: boolean): Output {
   };
   return {
     isJson,
-    result: (value, show) => write(isJson ? JSON.stringify(value, jsonValue, 2) : show(value)),
-    item: (value, show) => write(isJson ? JSON.stringify(value, jsonValue) : show(value)),
+    result: (value, show) => write(isJson ? json(value, 2) : show(value)),
+    item: (value, show) => write(isJson ? json(value) : show(value)),
     progress: (text) => {
       if (process.stderr.isTTY && !isJson) process.stderr.write(`\r\u001b[2K${text}`);
     },
@@ -56,6 +56,10 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}]/gu, '\uFFFD');
 }
 
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
 /** Binary units, three digits. */
 export function bytes(count: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -71,6 +75,15 @@ export function offset(offsetMs: number | null, uncertaintyMs: number | null): s
   const [scale, unit] = isLarge ? [1000, 's'] : [1, 'ms'];
   const sign = offsetMs < 0 ? '\u2212' : '+';
   return `${sign}${(Math.abs(offsetMs) / scale).toFixed(1)} \u00b1 ${(uncertaintyMs / scale).toFixed(isLarge ? 3 : 1)} ${unit}`;
+}
+
+/** What could drive a terminal is escaped, which JSON.stringify does only up to U+001F. */
+function json(value: unknown, indent?: number): string {
+  return JSON.stringify(value, jsonValue, indent).replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, (text) =>
+    Array.from({ length: text.length }, (_, index) => {
+      return `\\u${text.charCodeAt(index).toString(16).padStart(4, '0')}`;
+    }).join(''),
+  );
 }
 
 function jsonValue(_key: string, value: unknown): unknown {

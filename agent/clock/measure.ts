@@ -25,11 +25,19 @@ const firstReads = 4;
 const mostReads = 400;
 /** A tick-edge read is worth another second only while it can narrow the interval by this share. */
 const worthwhileGain = 0.2;
+/** Timers of the host are no finer. */
+const worthwhileMs = 2;
+/** Between reads that wait for a tick: a fast line would spend them all before one comes. */
+const readsPerUnit = 250;
+/** Of camera and station together: what a reading proves fades by this much. */
+const mostDriftPpm = 200;
+/** The wall clock of the host shows whole milliseconds, rounded down. */
+const nowStepMs = 1;
 
 /**
  * Measures a camera's clock without touching it. Every read that was sent at s, received at e and showed v
  * proves v − e ≤ offset < v + R − s, where R is what the clock's steps hide; the result is the intersection of
- * all reads. For a clock of whole seconds the reads are aimed at its tick, so that the interval closes to about
+ * all reads, each widened by what the clocks may have drifted since. For a clock of whole seconds the reads are aimed at its tick, so that the interval closes to about
  * one round trip instead of a second.
  *
  * Times are taken on the monotonic clock; a step of the station clock meanwhile fails the measurement with
@@ -50,6 +58,14 @@ export async function measureClock(
   let high = Infinity;
   let shortestRoundTripMs = Infinity;
   let reads = 0;
+  let fadedMs = clock.monotonic();
+
+  const fade = (): void => {
+    const driftMs = ((clock.monotonic() - fadedMs) * mostDriftPpm) / 1e6;
+    fadedMs = clock.monotonic();
+    low -= driftMs;
+    high += driftMs;
+  };
 
   const read = async (): Promise<Reading> => {
     const sentMs = hostNow();
@@ -57,6 +73,7 @@ export async function measureClock(
     const receivedMs = hostNow();
     reads++;
     shortestRoundTripMs = Math.min(shortestRoundTripMs, receivedMs - sentMs);
+    fade();
     low = Math.max(low, shownMs - receivedMs);
     high = Math.min(high, shownMs + resolutionMs - sentMs);
     return { sentMs, receivedMs, shownMs };
@@ -65,10 +82,10 @@ export async function measureClock(
   for (let count = 0; count < firstReads; count++) await read();
 
   if (isCoarse) {
-    await catchTick(read, { deadline, clock });
+    await catchTick(read, { deadline, clock, pauseMs: resolutionMs / readsPerUnit, signal });
     while (low <= high && reads < mostReads) {
       const width = high - low;
-      if (width <= shortestRoundTripMs * (1 + worthwhileGain)) break;
+      if (width <= Math.max(shortestRoundTripMs * (1 + worthwhileGain), worthwhileMs)) break;
       const waitMs = untilTick({
         nowMs: hostNow(),
         offsetMs: (low + high) / 2,
@@ -83,14 +100,17 @@ export async function measureClock(
     while (reads < 12 && clock.monotonic() < deadline) await read();
   }
 
-  if (Math.abs(clock.now() - hostNow()) > 50) {
+  const steppedMs = Math.abs(clock.now() - hostNow());
+  if (steppedMs > 50) {
     throw new DockError('clock.station-untrusted', 'the station clock stepped during the measurement');
   }
   if (low > high)
     throw new DockError('camera.clock-unsettled', 'the camera clock jumped during the measurement');
+  fade();
+  low -= nowStepMs;
   return {
     offsetMs: (low + high) / 2,
-    uncertaintyMs: (high - low) / 2,
+    uncertaintyMs: (high - low) / 2 + steppedMs,
     measuredAt: hostNow(),
     shortestRoundTripMs,
     reads,
@@ -98,14 +118,21 @@ export async function measureClock(
   };
 }
 
-/** Reads without pause until the shown value changes: the tick lies between the last two reads. */
+/** Reads at a steady pace until the shown value changes: the tick lies between the last two reads. */
 async function catchTick(
   read: () => Promise<Reading>,
-  { deadline, clock }: { deadline: number; clock: Clock },
+  {
+    deadline,
+    clock,
+    pauseMs,
+    signal,
+  }: { deadline: number; clock: Clock; pauseMs: number; signal: AbortSignal },
 ): Promise<void> {
-  const { shownMs } = await read();
-  for (let count = 0; count < mostReads / 2 && clock.monotonic() < deadline; count++) {
-    if ((await read()).shownMs !== shownMs) return;
+  let last = await read();
+  for (const { shownMs } = last; last.shownMs === shownMs && clock.monotonic() < deadline;) {
+    const restMs = pauseMs - (last.receivedMs - last.sentMs);
+    if (restMs > 0) await clock.sleep(restMs, signal);
+    last = await read();
   }
 }
 

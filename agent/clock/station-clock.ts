@@ -33,6 +33,9 @@ export const checkStationClock: StationClockCheck = async () => {
   return { isTrusted: false, evidence: 'neither chrony nor systemd-timesyncd reports a synchronised clock' };
 };
 
+/** Reference id 127.127.1.1: no source but the "local" directive, with a leap status that says Normal. */
+const chronyLocalReference = '7F7F0101';
+
 /** CSV of `chronyc -c tracking`; bound = |offset| + root dispersion + half the root delay. */
 export function parseChronyTracking(csv: string): StationClockState {
   const fields = csv.trim().split(',');
@@ -46,25 +49,37 @@ export function parseChronyTracking(csv: string): StationClockState {
   ) {
     return { isTrusted: false, evidence: 'chrony: unreadable answer' };
   }
+  if (fields[0] === chronyLocalReference) {
+    return { isTrusted: false, evidence: 'chrony: follows only its own clock (local mode)' };
+  }
   const boundMs = (Math.abs(offset) + dispersion + delay / 2) * 1000;
   const evidence = `chrony: stratum ${stratum}, bound ${boundMs.toFixed(1)} ms, leap status ${leap}`;
   return { isTrusted: leap !== 'Not synchronised' && boundMs <= widestBoundMs, boundMs, evidence };
 }
 
-/** `timedatectl show-timesync`: the NTP message holds root delay and dispersion. */
+/**
+ * `timedatectl show-timesync`: the NTP message holds root delay and dispersion of the server; jitter is how far its
+ * answers differ here. A message marked as ignored, or of a server that is not synchronised itself, proves nothing.
+ */
 export function parseTimesync(text: string): StationClockState {
   const message = /NTPMessage=\{(.*)\}/.exec(text)?.[1] ?? '';
-  const rootMs = (name: string): number => seconds(new RegExp(`${name}=([\\d.]+)(us|ms|s)`).exec(message));
-  const boundMs = rootMs('RootDispersion') + rootMs('RootDelay') / 2;
+  const fieldMs = (name: string): number =>
+    milliseconds(new RegExp(`\\b${name}=([\\d.]+)(us|ms|s)?\\b`).exec(message));
+  if (/\bIgnored=yes\b|\bLeap=3\b/.test(message))
+    return { isTrusted: false, evidence: 'systemd-timesyncd: the answer of the server was not accepted' };
+  const boundMs = fieldMs('RootDispersion') + fieldMs('RootDelay') / 2 + fieldMs('Jitter');
   if (Number.isNaN(boundMs))
     return { isTrusted: false, evidence: 'systemd-timesyncd: no answer from a server yet' };
   const evidence = `systemd-timesyncd: bound ${boundMs.toFixed(1)} ms`;
   return { isTrusted: boundMs <= widestBoundMs, boundMs, evidence };
 }
 
-function seconds(match: RegExpExecArray | null): number {
-  const factors: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000 };
-  return match ? Number(match[1]) * (factors[match[2] ?? ''] ?? Number.NaN) : Number.NaN;
+/** systemd writes a zero without a unit. */
+function milliseconds(match: RegExpExecArray | null): number {
+  if (!match) return Number.NaN;
+  const [, number, unit] = match;
+  if (unit === undefined) return Number(number) === 0 ? 0 : Number.NaN;
+  return Number(number) * { us: 0.001, ms: 1, s: 1000 }[unit as 'us' | 'ms' | 's'];
 }
 
 function output(command: string, args: readonly string[]): Promise<string | undefined> {

@@ -74,7 +74,10 @@ export function parseConfig(text: string, file: string): Config {
     }
     return [problem(text, issue.path, issue.message)];
   });
-  throw new ConfigError(file, problems);
+  throw new ConfigError(
+    file,
+    problems.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0)),
+  );
 }
 
 function problem(text: string, path: readonly PropertyKey[], message: string): ConfigProblem {

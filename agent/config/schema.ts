@@ -45,6 +45,7 @@ const serial = z
   })
   .refine((value) => (value.path === undefined) !== (value.usb_port === undefined), {
     message: 'give either path or usb_port',
+    when: isTable,
   });
 
 const bay = z.strictObject({
@@ -126,7 +127,8 @@ const clock = z.strictObject({
 const broker = z.strictObject({
   url: z
     .string()
-    .regex(/^(mqtt|mqtts):\/\/[^\s/]+$/, 'mqtt://HOST:PORT or mqtts://HOST:PORT')
+    .regex(/^(mqtt|mqtts):\/\/[^\s/@]+$/, 'mqtt://HOST:PORT or mqtts://HOST:PORT, without user or password')
+    .refine((text) => URL.canParse(text), 'no valid host and port')
     .optional()
     .describe('Broker of central monitoring; without it an embedded one runs on loopback.'),
   username: z.string().max(256).optional().describe('User name at the broker.'),
@@ -170,25 +172,47 @@ export const configSchema = z
     session: session.prefault({}).describe('Pace of docking sessions.'),
     bay: z.array(bay).max(128).default([]).describe('One entry for each bay.'),
   })
-  .superRefine((config, context) => {
-    const seen = new Map<string, number>();
-    for (const [index, { number, serial: line }] of config.bay.entries()) {
-      for (const [key, what] of [
-        [`number ${number}`, 'number'],
-        [`port ${line.path ?? line.usb_port}`, 'serial'],
-      ] as const) {
-        const first = seen.get(key);
-        if (first === undefined) seen.set(key, index);
-        else {
-          context.addIssue({
-            code: 'custom',
-            path: ['bay', index, what],
-            message: `${key} is already used by bay[${first}]`,
-          });
+  .superRefine(
+    (config, context) => {
+      const seen = new Map<string, number>();
+      for (const [index, { number, serial: line }] of (
+        bayPlaces.safeParse(config.bay).data ?? []
+      ).entries()) {
+        const port = line.path ?? line.usb_port;
+        const places = [
+          ...(number === undefined ? [] : [{ key: 'number', place: `number ${number}` }]),
+          ...(port === undefined ? [] : [{ key: 'serial', place: `port ${port}` }]),
+        ];
+        for (const { key, place } of places) {
+          const first = seen.get(place);
+          if (first === undefined) seen.set(place, index);
+          else {
+            const message = `${place} is already used by bay[${first}]`;
+            context.addIssue({ code: 'custom', path: ['bay', index, key], message });
+          }
         }
       }
-    }
-  });
+    },
+    { when: isTable },
+  );
+
+/** What tells bays apart, as far as it is there: duplicates are named together with all other problems. */
+const bayPlaces = z.array(
+  z.object({
+    number: z.int().optional().catch(undefined),
+    serial: z
+      .object({
+        path: z.string().optional().catch(undefined),
+        usb_port: z.string().optional().catch(undefined),
+      })
+      .catch({ path: undefined, usb_port: undefined }),
+  }),
+);
+
+/** Checks across keys run even where single keys are wrong, so that all problems are named at once. */
+function isTable({ value }: { value: unknown }): boolean {
+  return typeof value === 'object' && value !== null;
+}
 
 export type Config = z.output<typeof configSchema>;
 export type BayConfig = Config['bay'][number];

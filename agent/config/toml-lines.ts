@@ -7,10 +7,11 @@ export function lineOf(text: string, path: readonly PropertyKey[]): number | und
   const arrayCounts = new Map<string, number>();
   let table: string[] = [];
   let best: { line: number; depth: number } | undefined;
-  for (const [index, line] of text.split('\n').entries()) {
-    const arrayHeader = /^\s*\[\[\s*([^\]]+?)\s*\]\]/.exec(line)?.[1];
-    const header = /^\s*\[\s*([^[\]]+?)\s*\]/.exec(line)?.[1];
-    const key = /^\s*([A-Za-z0-9_.-]+)\s*=/.exec(line)?.[1];
+  for (const [index, untrimmed] of text.split('\n').entries()) {
+    const line = untrimmed.trim();
+    const arrayHeader = /^\[\[([^\]]+)\]\]/.exec(line)?.[1]?.trim();
+    const header = /^\[([^[\]]+)\]/.exec(line)?.[1]?.trim();
+    const key = /^([A-Za-z0-9_.-]+)\s*=/.exec(line)?.[1];
     let here: string[] | undefined;
     if (arrayHeader !== undefined) {
       const count = (arrayCounts.get(arrayHeader) ?? -1) + 1;

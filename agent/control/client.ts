@@ -1,8 +1,10 @@
-import { request as httpRequest } from 'node:http';
-import { createInterface } from 'node:readline';
+import type { IncomingMessage } from 'node:http';
 import { isErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { controlLine, type ControlLine, type ControlRequestName } from './requests.ts';
+
+// See server.ts: a plain import of node:http costs memory and start-up time.
+const { request: httpRequest } = process.getBuiltinModule('node:http');
 
 /** An error that the agent answered with. */
 export class ControlError extends DockError {
@@ -25,20 +27,43 @@ export async function* askAgent(
   name: ControlRequestName,
   body: object,
 ): AsyncGenerator<Exclude<ControlLine, { kind: 'error' }>> {
-  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const sent = httpRequest({ socketPath, path: `/v1/${name}`, method: 'POST' }, resolve);
-    sent.once('error', (cause) => reject(new DockError('control.agent-down', socketPath, { cause })));
+    sent.on('error', (cause) => reject(new DockError('control.agent-down', cause.message, { cause })));
     sent.end(JSON.stringify(body));
   });
   try {
-    for await (const text of createInterface({ input: response, crlfDelay: Infinity })) {
+    for await (const text of linesOf(response)) {
       const line = controlLine.parse(JSON.parse(text));
       if (line.kind === 'error') throw new ControlError(line.code, line.message);
       yield line;
+      if (line.kind === 'result') return;
     }
   } finally {
     response.destroy();
   }
+  throw brokenOff(socketPath);
+}
+
+/** Whole lines only; readline would wait for ever on an answer that breaks off. */
+async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  let rest = '';
+  try {
+    for await (const chunk of response as AsyncIterable<string>) {
+      rest += chunk;
+      if (!chunk.includes('\n')) continue;
+      const lines = rest.split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+  } catch {
+    // The connection broke: whoever reads misses the result.
+  }
+}
+
+function brokenOff(socketPath: string): DockError {
+  return new DockError('control.agent-down', `${socketPath}: the answer broke off`);
 }
 
 /** The result alone. */
@@ -50,5 +75,5 @@ export async function askForResult(
   for await (const line of askAgent(socketPath, name, body)) {
     if (line.kind === 'result') return line.result;
   }
-  throw new DockError('control.agent-down', `${socketPath}: the answer broke off`);
+  throw brokenOff(socketPath);
 }

@@ -79,13 +79,15 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
             enrolmentReason: enrolment?.reason ?? null,
             enrolmentChangedAt: enrolment ? iso(enrolment.changedAt) : null,
             enrolmentChangedBy: enrolment?.changedBy ?? null,
-            hasKey: enrolment ? enrolment.publicKey !== undefined : camera?.['public_key'] != null,
+            hasKey: enrolment
+              ? enrolment.publicKey !== undefined
+              : camera?.['public_key'] instanceof Uint8Array,
             dockedInBay: board.bayOf(serialNumber) ?? null,
             model: camera ? String(camera['model']) : null,
             firmware: camera ? String(camera['firmware']) : null,
             lastDockedAt: camera ? iso(Number(camera['last_docked_at'])) : null,
             health:
-              camera?.['health'] == null ? null : (JSON.parse(String(camera['health'])) as CameraHealth),
+              typeof camera?.['health'] === 'string' ? (JSON.parse(camera['health']) as CameraHealth) : null,
             clock: clockRow
               ? {
                   offsetMs: clockRow['clock_offset_ms'],

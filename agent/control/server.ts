@@ -1,5 +1,5 @@
 import { chmod, rm } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { asDockError, DockError } from '../../protocol/errors.ts';
 import type { Log } from '../log.ts';
@@ -10,6 +10,9 @@ import {
   type ControlRequest,
   type ControlRequestName,
 } from './requests.ts';
+
+// Importing node:http as a module evaluates all its exports, among them a web client of 16 MB resident memory.
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** What a request may do while it is answered. */
 export interface ControlReply {
@@ -38,11 +41,16 @@ export async function startControlServer(
   if (await isAnswered(path)) throw new DockError('state.locked', `an agent answers on ${path}`);
   await rm(path, { force: true });
   const stopping = new AbortController();
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
-    answer(request, response, handlers, stopping.signal).catch((error: unknown) => {
-      log.error('control-failed', { error });
-      response.destroy();
-    });
+  const answers = new Set<Promise<void>>();
+  const limits = { requestTimeout: 10_000, headersTimeout: 5000, connectionsCheckingInterval: 1000 };
+  const server = createServer(limits, (request, response) => {
+    const answered = answer(request, response, { handlers, stopping: stopping.signal, log })
+      .catch((error: unknown) => {
+        log.error('control-failed', { error });
+        response.destroy();
+      })
+      .finally(() => answers.delete(answered));
+    answers.add(answered);
   });
   server.maxConnections = maxConnections;
   server.on('clientError', (_error, socket) => socket.destroy());
@@ -55,6 +63,7 @@ export async function startControlServer(
         server.close(() => resolve());
         server.closeAllConnections();
       });
+      await Promise.all(answers);
       await rm(path, { force: true });
     },
   };
@@ -63,18 +72,22 @@ export async function startControlServer(
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  handlers: ControlHandlers,
-  stopping: AbortSignal,
+  { handlers, stopping, log }: { handlers: ControlHandlers; stopping: AbortSignal; log: Log },
 ): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort(new DockError('internal.stopping')));
   const signal = AbortSignal.any([gone.signal, stopping]);
   const send = async (line: ControlLine): Promise<void> => {
-    if (response.destroyed || response.write(`${JSON.stringify(line)}\n`)) return;
-    // A client that does not read makes the handler wait, not the memory grow.
+    if (response.destroyed) return;
+    // A client that does not read makes the handler wait, not the memory grow. Waiting for 'drain' may wait for ever:
+    // Node 26.10 does not emit it when the socket empties between a write that found it full and its uncorking.
     await new Promise<void>((resolve) => {
-      response.once('drain', resolve);
-      response.once('close', resolve);
+      const onTaken = (): void => {
+        response.off('close', onTaken);
+        resolve();
+      };
+      response.on('close', onTaken);
+      if (response.write(`${JSON.stringify(line)}\n`, onTaken)) onTaken();
     });
   };
   response.setHeader('content-type', 'application/jsonl');
@@ -87,7 +100,8 @@ async function answer(
     });
     await send({ kind: 'result', result });
   } catch (error) {
-    const { code, message, nextStep } = asDockError(error);
+    const { code, message, nextStep, disposition } = asDockError(error);
+    if (disposition === 'bug') log.error('control-failed', { error });
     await send({ kind: 'error', code, message, nextStep });
   }
   response.end();
@@ -138,7 +152,8 @@ function isAnswered(path: string): Promise<boolean> {
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    // Stays for good: a failed accept later on concerns one client, not the agent.
+    server.on('error', reject);
     server.listen(path, () => resolve());
   });
 }

@@ -12,7 +12,7 @@ export interface Register {
   standing(serialNumber: string): Promise<Standing>;
   /** Takes the camera if there is a place for it, else refuses and records the refusal. */
   enrol(request: EnrolRequest): Promise<EnrolmentDecision>;
-  /** Records that a camera was turned away without trying to enrol it. */
+  /** Records that a camera was turned away without trying to enrol it; one that is enrolled stays so. */
   refuse(request: { serialNumber: string; by: string; code: ErrorCode }): Promise<EnrolmentDecision>;
   /** Frees the place of a camera. Errors: `enrolment.unknown-camera`. */
   retire(request: RetireRequest): Promise<void>;

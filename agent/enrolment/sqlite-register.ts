@@ -56,7 +56,12 @@ export class SqliteRegister implements Register {
   }
 
   async refuse(request: { serialNumber: string; by: string; code: ErrorCode }): Promise<EnrolmentDecision> {
-    return this.#db.transaction(() => this.#refuse(request, request.code, this.#usage()));
+    return this.#db.transaction(() => {
+      const usage = this.#usage();
+      // Somebody may have enrolled it meanwhile; a refusal never takes a place away.
+      if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
+      return this.#refuse(request, request.code, usage);
+    });
   }
 
   async retire({ serialNumber, by, cause, note }: RetireRequest): Promise<void> {

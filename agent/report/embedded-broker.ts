@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
 import { DockError } from '../../protocol/errors.ts';
 
@@ -7,13 +7,19 @@ export interface EmbeddedBroker extends AsyncDisposable {
   readonly port: number;
 }
 
+const maxConnections = 64;
+
 /** Errors: `broker.port-in-use`. */
 export async function startEmbeddedBroker(port: number): Promise<EmbeddedBroker> {
   const aedes = await Aedes.createBroker({ id: 'dock-agent' });
+  const sockets = new Set<Socket>();
   const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
     socket.setNoDelay(true);
     aedes.handle(socket);
   });
+  server.maxConnections = maxConnections;
   try {
     await listen(server, port);
   } catch (cause) {
@@ -24,19 +30,23 @@ export async function startEmbeddedBroker(port: number): Promise<EmbeddedBroker>
   return {
     port: typeof address === 'object' && address ? address.port : port,
     [Symbol.asyncDispose]: async () => {
+      const closed = new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
       await new Promise<void>((resolve) => {
         aedes.close(() => resolve());
       });
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-      });
+      // The broker knows only clients that said CONNECT.
+      for (const socket of sockets) socket.destroy();
+      await closed;
     },
   };
 }
 
 function listen(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject);
+    // Stays for good: a failed accept later on concerns one client, not the agent.
+    server.on('error', reject);
     server.listen(port, '127.0.0.1', () => resolve());
   });
 }

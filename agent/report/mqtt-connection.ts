@@ -1,4 +1,9 @@
-import mqtt, { type IClientOptions, type MqttClient, type IClientPublishOptions } from 'mqtt';
+import mqtt, {
+  type IClientOptions,
+  type IClientPublishOptions,
+  type IConnackPacket,
+  type MqttClient,
+} from 'mqtt';
 import { DockError } from '../../protocol/errors.ts';
 import { withDeadline, type Clock } from '../../dock/clock.ts';
 
@@ -27,12 +32,27 @@ export class MqttConnection implements AsyncDisposable {
   readonly closed: Promise<void>;
   readonly #client: MqttClient;
   readonly #clock: Clock;
+  /** How each publication that is not acknowledged yet can be failed. */
+  readonly #unanswered = new Set<(reason: DockError) => void>();
+  #isClosed = false;
+  #receiveMaximum = 65_535;
 
   private constructor(client: MqttClient, clock: Clock, protocolVersion: 4 | 5) {
     this.#client = client;
     this.#clock = clock;
     this.protocolVersion = protocolVersion;
-    this.closed = new Promise((resolve) => client.once('close', () => resolve()));
+    this.closed = new Promise((resolve) => {
+      client.once('close', () => {
+        this.#isClosed = true;
+        for (const fail of this.#unanswered) fail(closed());
+        resolve();
+      });
+    });
+  }
+
+  /** How many messages the broker takes at a time before it has acknowledged any. */
+  get receiveMaximum(): number {
+    return this.#receiveMaximum;
   }
 
   /** MQTT 5, or 3.1.1 where the broker knows no 5. Errors: `broker.unreachable`. */
@@ -67,11 +87,12 @@ export class MqttConnection implements AsyncDisposable {
       // The library also emits errors after the connection was given up; they say nothing new.
       client.on('error', () => undefined);
       try {
-        await withDeadline(
+        const { properties } = await withDeadline(
           clock,
           { ms: connectTimeoutMs, signal, what: 'connecting to the broker' },
           (deadline) => untilConnected(client, deadline),
         );
+        connection.#receiveMaximum = properties?.receiveMaximum ?? connection.#receiveMaximum;
         // Nagle's algorithm with delayed acknowledgement costs 40 ms a message.
         (client.stream as { setNoDelay?: (on: boolean) => void }).setNoDelay?.(true);
         return connection;
@@ -98,23 +119,36 @@ export class MqttConnection implements AsyncDisposable {
         properties: { contentType: 'application/json', payloadFormatIndicator: true },
       }),
     };
+    // The library would queue the message for a reconnection that never comes.
+    if (this.#isClosed) throw closed();
     const limits = { ms: acknowledgeTimeoutMs, signal: options.signal, what: `publishing to ${topic}` };
-    await withDeadline(this.#clock, limits, (deadline) => {
+    await withDeadline(this.#clock, limits, async (deadline) => {
       const sent = Promise.withResolvers<void>();
-      const onEnd = (): void => sent.reject(deadline.reason ?? new DockError('broker.unreachable', 'closed'));
-      deadline.addEventListener('abort', onEnd, { once: true });
-      this.#client.once('close', onEnd);
+      deadline.addEventListener('abort', () => sent.reject(deadline.reason), { once: true });
+      this.#unanswered.add(sent.reject);
       this.#client.publish(topic, payload, publishOptions, (error) =>
         error
           ? sent.reject(new DockError('broker.unreachable', error.message, { cause: error }))
           : sent.resolve(),
       );
-      return sent.promise.finally(() => this.#client.off('close', onEnd));
+      await sent.promise.finally(() => this.#unanswered.delete(sent.reject));
     });
   }
 
-  /** Closes in order: the broker does not send the will. */
+  /** Says goodbye, so that the broker does not send the will. To be called when all is acknowledged. */
+  async disconnect(signal: AbortSignal): Promise<void> {
+    const limits = { ms: acknowledgeTimeoutMs, signal, what: 'leaving the broker' };
+    await withDeadline(this.#clock, limits, async (deadline) => {
+      const left = Promise.withResolvers<void>();
+      deadline.addEventListener('abort', () => left.reject(deadline.reason), { once: true });
+      this.#client.end(false, () => left.resolve());
+      await left.promise;
+    });
+  }
+
+  /** Hangs up: without `disconnect` before, the broker sends the will. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.stream.destroy();
     // end() without force never returns while a message is not acknowledged.
     await new Promise<void>((resolve) => {
       this.#client.end(true, () => resolve());
@@ -122,16 +156,20 @@ export class MqttConnection implements AsyncDisposable {
   }
 }
 
+function closed(): DockError {
+  return new DockError('broker.unreachable', 'the connection is closed');
+}
+
 class UnknownProtocolVersion extends Error {}
 
 /** CONNACK: "unacceptable protocol version" of 3.1.1 and its successor in 5. */
 const unknownVersionCodes = [1, 0x84];
 
-function untilConnected(client: MqttClient, signal: AbortSignal): Promise<void> {
+function untilConnected(client: MqttClient, signal: AbortSignal): Promise<IConnackPacket> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
-    client.once('connect', () => resolve());
+    client.once('connect', resolve);
     client.once('error', (error) => {
       const code = (error as { code?: unknown }).code;
       const isVersion = typeof code === 'number' && unknownVersionCodes.includes(code);

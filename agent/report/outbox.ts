@@ -1,5 +1,6 @@
 import {
   eventTypes,
+  isEventType,
   type EventData,
   type EventEnvelope,
   type EventType,
@@ -14,7 +15,11 @@ export interface StoredEvent {
   readonly type: EventType;
   readonly at: number;
   readonly data: Readonly<Record<string, unknown>>;
+  /** When the broker acknowledged it; absent while it waits. */
+  readonly acknowledgedAt?: number;
 }
+
+type EventListener = (type: EventType, data: Readonly<Record<string, unknown>>) => void;
 
 /** An event delivered later than this is marked historical. */
 const historicalAfterMs = 60_000;
@@ -32,7 +37,7 @@ export class Outbox {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #random: RandomSource;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<EventListener>();
 
   constructor(db: Database, clock: Clock, random: RandomSource) {
     this.#db = db;
@@ -40,20 +45,27 @@ export class Outbox {
     this.#random = random;
   }
 
-  /** To be called inside the transaction of the fact, or alone where the event is the fact. */
+  /**
+   * To be called inside the transaction of the fact, or alone where the event is the fact. What its schema does not
+   * name is left out. Errors: `internal.bug` for data that does not fit.
+   */
   record<T extends EventType>(type: T, data: EventData<T>): void {
+    if (!isEventType(type)) throw new DockError('internal.bug', `no event ${String(type)}`);
     const parsed = eventTypes[type].data.safeParse(data);
     if (!parsed.success) throw new DockError('internal.bug', `event ${type}: ${parsed.error.message}`);
-    const row = this.#db.get(
-      'INSERT INTO event (id, type, at, data) VALUES (?, ?, ?, ?) RETURNING seq',
-      uuidV7(this.#clock, this.#random),
-      type,
-      Math.floor(this.#clock.now()),
-      JSON.stringify(data),
-    );
-    if (Number(row?.['seq']) % pruneEvery === 0) this.prune();
+    // A transaction of its own where there is none: the commit of a lone RETURNING statement fails unheard.
+    const seq = this.#db.transaction(() =>
+      this.#db.get(
+        'INSERT INTO event (id, type, at, data) VALUES (?, ?, ?, ?) RETURNING seq',
+        uuidV7(this.#clock, this.#random),
+        type,
+        Math.floor(this.#clock.now()),
+        JSON.stringify(parsed.data),
+      ),
+    )?.['seq'];
+    if (Number(seq) % pruneEvery === 0) this.prune();
     // Listeners only enqueue; they see the event once its transaction is committed.
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener(type, parsed.data);
   }
 
   /** Events after `seq`, oldest first. */
@@ -68,15 +80,20 @@ export class Outbox {
     return this.#db.all('SELECT * FROM event ORDER BY seq DESC LIMIT ?', limit).map(storedEvent).toReversed();
   }
 
-  /** Events that the broker has not acknowledged, after `seq`. */
-  unacknowledged(seq: number, limit: number): StoredEvent[] {
+  /** The oldest events that the broker has not acknowledged. */
+  unacknowledged(limit: number): StoredEvent[] {
     return this.#db
-      .all('SELECT * FROM event WHERE acknowledged_at IS NULL AND seq > ? ORDER BY seq LIMIT ?', seq, limit)
+      .all('SELECT * FROM event WHERE acknowledged_at IS NULL ORDER BY seq LIMIT ?', limit)
       .map(storedEvent);
   }
 
-  acknowledge(seq: number): void {
-    this.#db.run('UPDATE event SET acknowledged_at = ? WHERE seq = ?', Math.floor(this.#clock.now()), seq);
+  acknowledge(seqs: readonly number[]): void {
+    if (seqs.length === 0) return;
+    this.#db.run(
+      'UPDATE event SET acknowledged_at = ? WHERE seq IN (SELECT value FROM json_each(?))',
+      Math.floor(this.#clock.now()),
+      JSON.stringify(seqs),
+    );
   }
 
   /** Forgets the oldest acknowledged events beyond what is kept for reading and replay. */
@@ -91,8 +108,8 @@ export class Outbox {
     return Number(this.#db.get('SELECT count(*) AS n FROM event WHERE acknowledged_at IS NULL')?.['n']);
   }
 
-  /** Calls `listener` whenever there may be new events; returns the way to stop. */
-  onRecorded(listener: () => void): () => void {
+  /** Calls `listener` whenever there may be a new event; returns the way to stop. */
+  onRecorded(listener: EventListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -103,7 +120,7 @@ export class Outbox {
       id: event.id,
       seq: event.seq,
       ts: new Date(event.at).toISOString(),
-      historical: this.#clock.now() - event.at > historicalAfterMs,
+      historical: (event.acknowledgedAt ?? this.#clock.now()) - event.at > historicalAfterMs,
       type: event.type,
       data: { ...event.data },
     };
@@ -117,5 +134,6 @@ function storedEvent(row: Row): StoredEvent {
     type: String(row['type']) as EventType,
     at: Number(row['at']),
     data: JSON.parse(String(row['data'])),
+    ...(row['acknowledged_at'] !== null && { acknowledgedAt: Number(row['acknowledged_at']) }),
   };
 }

@@ -25,7 +25,9 @@ const shortestBackOffMs = 1000;
 const longestBackOffMs = 60_000;
 /** State documents leave on change, but at most so often. */
 const stateIntervalMs = 500;
-/** A window of ten saturates a broker; it stays below any broker's receive maximum. */
+/** A connection that lasted so long was a good one: the next failure is a new one. */
+const steadyAfterMs = 60_000;
+/** A window of ten saturates a broker; one that takes less says so. */
 const windowSize = 10;
 const drainMs = 3000;
 
@@ -49,20 +51,21 @@ export class Reporter {
   /** Resolves when `signal` aborts, after a last `offline`; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, outbox, documents } = this.#parts;
-    const stopListening = [
-      outbox.onRecorded(() => this.#wake.resolve()),
-      documents.onChange(() => this.#wake.resolve()),
-    ];
+    using draining = this.#draining(signal);
+    const wake = (): void => this.#wake.resolve();
+    const stopListening = [outbox.onRecorded(wake), documents.onChange(wake)];
+    signal.addEventListener('abort', wake, { once: true });
     for (let failures = 0; !signal.aborted;) {
+      const since = clock.monotonic();
       try {
-        await this.#connection(signal, () => (failures = 0));
+        await this.#connection(signal, draining.signal);
       } catch (error) {
         if (signal.aborted) break;
         const problem = error instanceof Error ? error.message : String(error);
         if (problem !== this.#state.problem) log.warn('broker-lost', { error });
         this.#state = { isConnected: false, problem };
       }
-      failures++;
+      failures = clock.monotonic() - since >= steadyAfterMs ? 1 : failures + 1;
       await clock.sleep(this.#backOffMs(failures), signal).catch(() => undefined);
     }
     for (const stop of stopListening) stop();
@@ -75,12 +78,12 @@ export class Reporter {
     return (ceiling * (1 + (draw[0] ?? 0) + 256 * (draw[1] ?? 0))) / 65_536;
   }
 
-  async #connection(signal: AbortSignal, onConnected: () => void): Promise<void> {
+  /** One connection for as long as it lasts; returns only after `signal` aborted. */
+  async #connection(signal: AbortSignal, draining: AbortSignal): Promise<void> {
     const { db, broker, topics, clock, log, documents } = this.#parts;
     const session = nextCount(db, 'mqtt-session');
     const will = { topic: topics.status, payload: this.#status('lost', session) };
     await using connection = await MqttConnection.open({ ...broker, will }, clock, signal);
-    onConnected();
     this.#state = { isConnected: true, protocolVersion: connection.protocolVersion };
     log.info('broker-connected', { session, protocolVersion: connection.protocolVersion });
     let isLost = false;
@@ -88,11 +91,11 @@ export class Reporter {
       isLost = true;
       this.#wake.resolve();
     });
-    const draining = this.#drainSignal(signal);
     const status = (state: StatusMessage['state']): Promise<void> =>
       connection.publish(topics.status, this.#status(state, session), { retain: true, signal: draining });
     await status('online');
-    documents.markAllChanged();
+    // The broker may know nothing.
+    documents.forgetPublished();
     while (!isLost) {
       this.#wake = Promise.withResolvers();
       await this.#publishState(connection, draining);
@@ -102,24 +105,27 @@ export class Reporter {
     }
     if (isLost) throw new Error('the connection to the broker is gone');
     await status('offline');
+    await connection.disconnect(draining);
   }
 
   /** Until something is to be reported; then a little longer, so that a burst leaves as one. */
   async #pause(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#parts;
-    const aborted = Promise.withResolvers<void>();
-    signal.addEventListener('abort', () => aborted.resolve(), { once: true });
-    await Promise.race([this.#wake.promise, aborted.promise]);
-    await clock.sleep(stateIntervalMs, signal).catch(() => undefined);
+    await this.#wake.promise;
+    await this.#parts.clock.sleep(stateIntervalMs, signal).catch(() => undefined);
   }
 
-  /** Aborts a little after `signal`: what is known at the stop is still brought out. */
-  #drainSignal(signal: AbortSignal): AbortSignal {
+  /** A signal that aborts a little after `signal`: what is known at the stop is still brought out. */
+  #draining(signal: AbortSignal): { readonly signal: AbortSignal } & Disposable {
     const drained = new AbortController();
+    const ended = new AbortController();
     const onAbort = (): void =>
-      void this.#parts.clock.sleep(drainMs).then(() => drained.abort(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-    return drained.signal;
+      void this.#parts.clock.sleep(drainMs, ended.signal).then(
+        () => drained.abort(signal.reason),
+        () => undefined,
+      );
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    return { signal: drained.signal, [Symbol.dispose]: () => ended.abort() };
   }
 
   async #publishState(connection: MqttConnection, signal: AbortSignal): Promise<void> {
@@ -128,18 +134,23 @@ export class Reporter {
     }
   }
 
-  /** In order, several in flight; each row is marked only when the broker acknowledged it. */
+  /** In order, several in flight; only what the broker acknowledged is marked, the whole window at once. */
   async #publishEvents(connection: MqttConnection, signal: AbortSignal): Promise<void> {
     const { outbox, topics } = this.#parts;
-    for (let batch = outbox.unacknowledged(0, windowSize); batch.length > 0;) {
-      await Promise.all(
-        batch.map(async (event) => {
-          const payload = JSON.stringify(outbox.envelope(event));
-          await connection.publish(topics.event(event.type), payload, { retain: false, signal });
-          outbox.acknowledge(event.seq);
-        }),
-      );
-      batch = outbox.unacknowledged(0, windowSize);
+    const window = Math.min(windowSize, connection.receiveMaximum);
+    for (let batch = outbox.unacknowledged(window); batch.length > 0; batch = outbox.unacknowledged(window)) {
+      const acknowledged: number[] = [];
+      try {
+        await Promise.all(
+          batch.map(async (event) => {
+            const payload = JSON.stringify(outbox.envelope(event));
+            await connection.publish(topics.event(event.type), payload, { retain: false, signal });
+            acknowledged.push(event.seq);
+          }),
+        );
+      } finally {
+        outbox.acknowledge(acknowledged);
+      }
     }
   }
 

@@ -1,3 +1,4 @@
+import type { EventType } from '../../protocol/mqtt/events.ts';
 import type { BayMessage, CameraMessage, QuotaMessage } from '../../protocol/mqtt/messages.ts';
 import type { StationTopics } from '../../protocol/mqtt/topics.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
@@ -21,13 +22,25 @@ interface Sources {
   readonly topics: StationTopics;
 }
 
+/** What a document says, without the time and number of this saying. */
+type Content<T> = Omit<T, 'v' | 'ts' | 'seq'>;
+
 type Key = `bay ${number}` | `camera ${string}` | 'quota';
+
+/** After these the quota, and the document of their camera, may say something else. */
+const enrolmentEvents: ReadonlySet<EventType> = new Set([
+  'camera-enrolled',
+  'enrolment-refused',
+  'camera-retired',
+]);
 
 /** The retained documents of the station: which have changed, and what they say now. */
 export class StateDocuments {
   readonly #sources: Sources;
   readonly #changed = new Set<Key>();
   readonly #listeners = new Set<() => void>();
+  /** What each topic last said: a mark is a hint, only another content is a change. */
+  readonly #published = new Map<string, string>();
   #seq = 0;
 
   constructor(sources: Sources) {
@@ -39,7 +52,11 @@ export class StateDocuments {
       const isAtRest = state && ['ready', 'refused', 'attention'].includes(state.phase);
       if (isAtRest && state.serialNumber !== undefined) this.#mark(`camera ${state.serialNumber}`);
     });
-    sources.outbox.onRecorded(() => this.#mark('quota'));
+    sources.outbox.onRecorded((type, { serialNumber }) => {
+      if (!enrolmentEvents.has(type)) return;
+      this.#mark('quota');
+      if (typeof serialNumber === 'string') this.#mark(`camera ${serialNumber}`);
+    });
   }
 
   onChange(listener: () => void): () => void {
@@ -47,21 +64,29 @@ export class StateDocuments {
     return () => this.#listeners.delete(listener);
   }
 
-  /** After a new connection, the broker may know nothing. */
-  markAllChanged(): void {
+  /** Everything is to be published again. */
+  forgetPublished(): void {
     const { board, db } = this.#sources;
+    this.#published.clear();
     this.#mark('quota');
     for (const { bay } of board.all()) this.#mark(`bay ${bay}`);
     for (const row of db.all('SELECT serial_number FROM camera'))
       this.#mark(`camera ${String(row['serial_number'])}`);
   }
 
-  /** What changed since the last call, as it is now. */
+  /** What says something else than at the last call, as it is now. */
   async takeChanged(): Promise<StateDocument[]> {
     const keys = [...this.#changed];
     this.#changed.clear();
-    const documents = await Promise.all(keys.map((key) => this.#document(key)));
-    return documents.filter((document) => document !== undefined);
+    const documents: StateDocument[] = [];
+    for (const key of keys) {
+      const { topic, content } = await this.#document(key);
+      const text = content && JSON.stringify(content);
+      if (text === undefined || this.#published.get(topic) === text) continue;
+      this.#published.set(topic, text);
+      documents.push({ topic, payload: { ...this.#head(), ...content } });
+    }
+    return documents;
   }
 
   #mark(key: Key): void {
@@ -69,36 +94,31 @@ export class StateDocuments {
     for (const listener of this.#listeners) listener();
   }
 
-  async #document(key: Key): Promise<StateDocument | undefined> {
+  async #document(key: Key): Promise<{ topic: string; content: object | undefined }> {
     const { topics } = this.#sources;
-    if (key === 'quota') return { topic: topics.quota, payload: await this.#quota() };
+    if (key === 'quota') return { topic: topics.quota, content: await this.#quota() };
     const [kind, name = ''] = key.split(' ');
-    if (kind === 'bay') {
-      const payload = this.#bay(Number(name));
-      return payload && { topic: topics.bay(Number(name)), payload };
-    }
-    const payload = await this.#camera(name);
-    return payload && { topic: topics.camera(name), payload };
+    if (kind === 'bay') return { topic: topics.bay(Number(name)), content: this.#bay(Number(name)) };
+    return { topic: topics.camera(name), content: await this.#camera(name) };
   }
 
   #head(): { v: 1; ts: string; seq: number } {
     return { v: 1, ts: new Date(this.#sources.clock.now()).toISOString(), seq: ++this.#seq };
   }
 
-  async #quota(): Promise<QuotaMessage> {
+  async #quota(): Promise<Content<QuotaMessage>> {
     const { headcount, quota, row, enrolled, refused, citation } = await this.#sources.register.usage();
-    const numbers = { headcount, quota, row, enrolled, refused, citation };
-    return { ...this.#head(), headcountSource: 'configuration', ...numbers };
+    return { headcountSource: 'configuration', headcount, quota, row, enrolled, refused, citation };
   }
 
-  #bay(bay: number): BayMessage | undefined {
+  #bay(bay: number): Content<BayMessage> | undefined {
     const state = this.#sources.board.get(bay);
     if (!state) return undefined;
     const { since: _, ...facts } = state;
-    return { ...this.#head(), ...facts };
+    return facts;
   }
 
-  async #camera(serialNumber: string): Promise<CameraMessage | undefined> {
+  async #camera(serialNumber: string): Promise<Content<CameraMessage> | undefined> {
     const { db, register } = this.#sources;
     const camera = db.get('SELECT * FROM camera WHERE serial_number = ?', serialNumber);
     if (!camera) return undefined;
@@ -111,7 +131,6 @@ export class StateDocuments {
     const health =
       camera['health'] === null ? undefined : (JSON.parse(String(camera['health'])) as CameraHealth);
     return {
-      ...this.#head(),
       serialNumber,
       model: String(camera['model']),
       firmware: String(camera['firmware']),

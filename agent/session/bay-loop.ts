@@ -12,6 +12,9 @@ export interface BayLoopParts extends SessionParts {
   readonly openCamera: (signal: AbortSignal) => Promise<Camera | undefined>;
 }
 
+/** A docked camera that cannot be finished is tried again after retry_ms, then twice as long each time up to this. */
+const longestRetryFactor = 16;
+
 /** Failed looks at a docked camera, each with repeats of its own, after which it counts as gone. */
 const looksUntilGone = 2;
 
@@ -37,7 +40,7 @@ export class BayLoop {
 
   /** Resolves when `signal` aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, config, log } = this.#parts;
+    const { clock, config, log, board } = this.#parts;
     while (!signal.aborted) {
       try {
         await this.#once(signal);
@@ -45,6 +48,8 @@ export class BayLoop {
       } catch (error) {
         if (signal.aborted) return;
         log.error('bay-failed', { bay: this.bay, error });
+        const { code, message } = asDockError(error);
+        board.phase(this.bay, 'attention', { code, detail: message });
         await clock.sleep(config.session.presence_ms, signal).catch(() => undefined);
       }
     }
@@ -94,11 +99,15 @@ export class BayLoop {
     this.#reported = undefined;
     board.phase(this.bay, 'identifying');
     board.phase(this.bay, 'enrolling', { serialNumber });
+    let retryFactor = 1;
     for (let isThere = true; isThere;) {
+      this.#isNudged = false; // a nudge during the session may concern what it has decided already
       const result = await this.#session(camera, signal);
       if (signal.aborted || result.outcome === 'interrupted') break;
+      if (result.account.stored > 0) retryFactor = 1;
       // A camera that is done stays until it is taken; one that needs something is tried again.
-      const forMs = result.outcome === 'attention' ? config.session.retry_ms : Infinity;
+      const forMs = result.outcome === 'attention' ? config.session.retry_ms * retryFactor : Infinity;
+      retryFactor = Math.min(retryFactor * 2, longestRetryFactor);
       isThere = await this.#whileThere(camera, { forMs, signal });
     }
     if (signal.aborted) return;
@@ -155,7 +164,6 @@ export class BayLoop {
   ): Promise<boolean> {
     const { clock, config } = this.#parts;
     const deadline = clock.monotonic() + forMs;
-    this.#isNudged = false;
     for (let failedLooks = 0; failedLooks < looksUntilGone;) {
       await clock.sleep(config.session.presence_ms, signal);
       if (this.#isNudged || clock.monotonic() >= deadline) return true;

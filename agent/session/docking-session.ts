@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { BayPhase } from '../../protocol/mqtt/messages.ts';
 import { asDockError, DockError } from '../../protocol/errors.ts';
-import { mostRecordings, type Camera, type ListedRecording } from '../../dock/camera/camera.ts';
+import { listLimit, type Camera, type ListedRecording } from '../../dock/camera/camera.ts';
 import type { VerifiedCopy } from '../../dock/camera/verified-copy.ts';
 import type { Clock, RandomSource } from '../../dock/clock.ts';
 import { settleClock } from '../clock/settle.ts';
@@ -66,10 +66,22 @@ export async function runDockingSession(
       return { sessionId: log.id, outcome: 'interrupted', account: log.close('interrupted', undefined) };
     }
     const error = asDockError(thrown);
-    const outcome = remedyFor(error, 0) === 'wait' ? 'attention' : 'interrupted';
+    const outcome = (await isUnchanged(camera, error, signal)) ? 'attention' : 'interrupted';
     const account = log.close(outcome, error.code);
     return { sessionId: log.id, outcome, code: error.code, detail: error.message, account };
   }
+}
+
+/**
+ * Whether the camera is still there after an error, and still the same: then its bay needs attention. Otherwise the
+ * bay looks afresh at what is in it.
+ */
+async function isUnchanged(camera: Camera, error: DockError, signal: AbortSignal): Promise<boolean> {
+  if (remedyFor(error, 0) === 'reopen') return false;
+  return expectSameCamera(camera, camera.identity.serialNumber, signal).then(
+    () => true,
+    () => false,
+  );
 }
 
 type SessionEnd = Pick<SessionResult, 'outcome' | 'code' | 'detail'>;
@@ -88,6 +100,9 @@ class DockingSession {
   readonly #progress: SessionProgress;
   readonly #signal: AbortSignal;
   #lastProblem: { code: ErrorCode; detail: string } | undefined;
+  #isListWhole = true;
+  /** The vault has no room for recordings from this size on. */
+  #noRoomFromBytes = Infinity;
 
   constructor(
     camera: Camera,
@@ -157,10 +172,12 @@ class DockingSession {
 
   async #list(): Promise<ListedRecording[]> {
     const listed: ListedRecording[] = [];
+    const isTooMany = listLimit();
     for await (const recording of this.#camera.recordings(this.#signal)) {
-      if (listed.length >= mostRecordings) {
-        const error = new DockError('camera.listing-endless', `more than ${mostRecordings} recordings`);
+      if (isTooMany(recording)) {
+        const error = new DockError('camera.listing-endless', `more than ${listed.length} recordings`);
         this.#lastProblem = { code: error.code, detail: error.message };
+        this.#isListWhole = false;
         break;
       }
       listed.push(recording);
@@ -171,7 +188,7 @@ class DockingSession {
 
   async #pullAll(listed: readonly ListedRecording[]): Promise<Safe[]> {
     const { catalogue, config } = this.#parts;
-    this.#log.settleRemovals(listed);
+    if (this.#isListWhole) this.#log.settleRemovals(listed);
     const steps = planIngest({
       serialNumber: this.#log.serialNumber,
       listed,
@@ -181,7 +198,10 @@ class DockingSession {
     const pulls = steps.filter(({ kind }) => kind === 'pull');
     const plannedBytes = pulls.reduce((sum, { recording }) => sum + Number(recording.sizeBytes), 0);
     this.#progress.phase('pulling');
-    this.#progress.planned({ recordings: pulls.length, bytes: plannedBytes });
+    // Stated sizes may add up to more than an integer holds.
+    const bytes = Math.min(plannedBytes, Number.MAX_SAFE_INTEGER);
+    this.#progress.planned({ recordings: pulls.length, bytes });
+    this.#log.recordingsRefused(steps.filter((step) => step.kind === 'refuse'));
 
     const safe: Safe[] = [];
     let done = { recordings: 0, bytes: 0 };
@@ -189,8 +209,7 @@ class DockingSession {
       const { recording } = step;
       switch (step.kind) {
         case 'refuse':
-          this.#log.recordingRefused(recording, step.code);
-          break;
+          break; // done above, all at once: a broken list may hold very many
         case 'held':
           this.#log.count('held');
           safe.push({ recording, proof: undefined, entry: step.entry });
@@ -213,6 +232,9 @@ class DockingSession {
   async #pull(recording: ListedRecording, onProgress: (bytes: number) => void): Promise<Safe | undefined> {
     const { vault, clock } = this.#parts;
     const context = { serialNumber: this.#log.serialNumber, sessionId: this.#log.id };
+    if (recording.sizeBytes >= this.#noRoomFromBytes) {
+      return this.#quarantine(recording, new DockError('vault.disk-full', `${recording.sizeBytes} bytes`));
+    }
     let furthestBytes = -1;
     for (let fruitless = 1; ; fruitless++) {
       let receivedBytes = 0;
@@ -237,17 +259,21 @@ class DockingSession {
         if (receivedBytes > furthestBytes) fruitless = 1;
         furthestBytes = Math.max(furthestBytes, receivedBytes);
         const remedy = remedyFor(error, fruitless);
-        if (remedy === 'again') continue;
-        if (remedy !== 'quarantine') throw error;
+        if (remedy !== 'again' && remedy !== 'quarantine') throw error;
         // A silent camera is gone, and its recordings with it; only a camera that answers has a bad recording.
         await expectSameCamera(this.#camera, this.#log.serialNumber, this.#signal);
-        this.#log.recordingQuarantined(recording, error.code, error.message);
-        this.#lastProblem = { code: error.code, detail: error.message };
-        return undefined;
+        if (remedy === 'again') continue;
+        if (error.code === 'vault.disk-full') this.#noRoomFromBytes = Number(recording.sizeBytes);
+        return this.#quarantine(recording, error);
       } finally {
         this.#log.pulling(clock.monotonic() - startedMs);
       }
     }
+  }
+
+  #quarantine(recording: ListedRecording, error: DockError): undefined {
+    this.#log.recordingQuarantined(recording, error.code, error.message);
+    this.#lastProblem = { code: error.code, detail: error.message };
   }
 
   #catalogued(recording: ListedRecording): CatalogueEntry | undefined {
@@ -268,6 +294,7 @@ class DockingSession {
         this.#signal.throwIfAborted();
         const error = asDockError(thrown);
         if (remedyFor(error, 0) === 'reopen') throw error;
+        await expectSameCamera(this.#camera, this.#log.serialNumber, this.#signal);
         this.#log.removalFailed(recordingId, error.code, error.message);
         this.#lastProblem = { code: error.code, detail: error.message };
       }

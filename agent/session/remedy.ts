@@ -15,6 +15,8 @@ export type Remedy =
 const fruitlessTries = 3;
 
 export function remedyFor(error: DockError, triesWithoutProgress: number): Remedy {
+  // A recording too large for the room that is left must not keep smaller ones from being stored.
+  if (error.code === 'vault.disk-full') return 'quarantine';
   switch (error.disposition) {
     case 'retry':
       return triesWithoutProgress < fruitlessTries ? 'again' : 'quarantine';

@@ -1,10 +1,5 @@
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
-import {
-  mostRecordings,
-  type CameraHealth,
-  type CameraIdentity,
-  type ListedRecording,
-} from '../../dock/camera/camera.ts';
+import type { CameraHealth, CameraIdentity, ListedRecording } from '../../dock/camera/camera.ts';
 import { uuidV7, type Clock, type RandomSource } from '../../dock/clock.ts';
 import type { ClockMeasurement } from '../clock/measure.ts';
 import type { Outbox } from '../report/outbox.ts';
@@ -31,6 +26,9 @@ interface LogParts {
   readonly clock: Clock;
   readonly random: RandomSource;
 }
+
+/** A broken list may hold very many entries to refuse: all are counted, so many of a session become events. */
+const mostRefusalEvents = 100;
 
 type Counter = 'listed' | 'held' | 'quarantined' | 'refused' | 'removed';
 
@@ -66,11 +64,11 @@ export class SessionLog {
            hardware_revision = excluded.hardware_revision, public_key = excluded.public_key,
            last_docked_at = excluded.last_docked_at,
            last_bay = excluded.last_bay`,
-        ...[serialNumber, model, firmware, hardwareRevision, identity.publicKey ?? null, now, now, bay],
+        serialNumber, model, firmware, hardwareRevision, identity.publicKey ?? null, now, now, bay,
       );
       db.run(
         'INSERT INTO docking_session (id, bay, serial_number, started_at) VALUES (?, ?, ?, ?)',
-        ...[log.id, bay, serialNumber, now],
+        log.id, bay, serialNumber, now,
       );
       outbox.record('camera-docked', { bay, serialNumber, model, firmware, sessionId: log.id });
     });
@@ -94,7 +92,7 @@ export class SessionLog {
       db.run(
         `UPDATE docking_session SET clock_offset_ms = ?, clock_uncertainty_ms = ?, clock_drift_ppm = ?,
            clock_method = ? WHERE id = ?`,
-        ...[offsetMs, uncertaintyMs, driftPpm ?? null, method, this.id],
+        offsetMs, uncertaintyMs, driftPpm ?? null, method, this.id,
       );
       const drift = driftPpm === undefined ? {} : { driftPpm };
       outbox.record('clock-measured', { ...this.#who(), offsetMs, uncertaintyMs, ...drift, method });
@@ -108,7 +106,7 @@ export class SessionLog {
       db.run(
         `UPDATE docking_session SET clock_set_at = ?, clock_residual_ms = ?, clock_residual_uncertainty_ms = ?
          WHERE id = ?`,
-        ...[Math.floor(measuredAt), offsetMs, uncertaintyMs, this.id],
+        Math.floor(measuredAt), offsetMs, uncertaintyMs, this.id,
       );
       outbox.record('clock-set', { ...this.#who(), residualMs: offsetMs, uncertaintyMs });
     });
@@ -118,26 +116,33 @@ export class SessionLog {
     this.#parts.outbox.record('clock-not-set', { ...this.#who(), code, detail: detail.slice(0, 500) });
   }
 
-  recordingRefused(recording: ListedRecording, code: ErrorCode): void {
+  recordingsRefused(refusals: readonly { recording: ListedRecording; code: ErrorCode }[]): void {
+    if (refusals.length === 0) return;
     this.#parts.db.transaction(() => {
-      this.count('refused');
-      this.#parts.outbox.record('recording-refused', { ...this.#who(), ...named(recording), code });
+      this.count('refused', refusals.length);
+      for (const { recording, code } of refusals.slice(0, mostRefusalEvents)) {
+        this.#parts.outbox.record('recording-refused', { ...this.#who(), ...named(recording), code });
+      }
     });
   }
 
+  /** An event tells of it once, and again when the reason changes; each session's account counts it. */
   recordingQuarantined(recording: ListedRecording, code: ErrorCode, detail: string): void {
     const { db, outbox, clock } = this.#parts;
     const now = Math.floor(clock.now());
+    const sourceKey = sourceKeyOf(this.serialNumber, recording);
     db.transaction(() => {
+      const known = db.get('SELECT code FROM quarantine WHERE source_key = ?', sourceKey);
       db.run(
         `INSERT INTO quarantine (source_key, serial_number, path, size_bytes, code, detail, first_at, last_at, attempts)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
          ON CONFLICT (source_key) DO UPDATE SET code = excluded.code, detail = excluded.detail,
            last_at = excluded.last_at, attempts = attempts + 1`,
-        ...[sourceKeyOf(this.serialNumber, recording), this.serialNumber, recording.path],
-        ...[String(recording.sizeBytes), code, detail.slice(0, 500), now, now],
+        sourceKey, this.serialNumber, recording.path,
+        String(recording.sizeBytes), code, detail.slice(0, 500), now, now,
       );
       this.count('quarantined');
+      if (known?.['code'] === code) return;
       const event = { ...this.#who(), ...named(recording), code, detail: detail.slice(0, 500) };
       outbox.record('recording-quarantined', event);
     });
@@ -147,7 +152,7 @@ export class SessionLog {
   removalIntended(recordingId: string): void {
     this.#parts.db.run(
       'INSERT INTO removal (recording_id, intended_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
-      ...[recordingId, Math.floor(this.#parts.clock.now())],
+      recordingId, Math.floor(this.#parts.clock.now()),
     );
   }
 
@@ -162,21 +167,27 @@ export class SessionLog {
   }
 
   removalFailed(recordingId: string, code: ErrorCode, detail: string): void {
-    const event = { ...this.#who(), recordingId, code, detail: detail.slice(0, 500) };
-    this.#parts.outbox.record('removal-failed', event);
+    const { db, outbox } = this.#parts;
+    db.transaction(() => {
+      // A refusal is an answer: should the recording disappear later, it was not us.
+      if (code === 'removal.refused') db.run('DELETE FROM removal WHERE recording_id = ?', recordingId);
+      const event = { ...this.#who(), recordingId, code, detail: detail.slice(0, 500) };
+      outbox.record('removal-failed', event);
+    });
   }
 
-  /** Removals announced earlier whose recording the camera no longer lists: they happened. */
+  /** Removals announced earlier whose recording the camera no longer lists, in a whole list: they happened. */
   settleRemovals(listed: readonly ListedRecording[]): void {
     const { db } = this.#parts;
-    // A list that is cut short, or not readable in full, does not show what is gone.
-    if (listed.length >= mostRecordings || listed.some(({ defect }) => defect !== undefined)) return;
-    const present = new Set(listed.map((recording) => sourceKeyOf(this.serialNumber, recording)));
+    // A list that is not readable in full does not show what is gone.
+    if (listed.some(({ defect }) => defect !== undefined)) return;
     const rows = db.all(
       `SELECT recording.id, recording.source_key, recording.sha256 FROM removal
        JOIN recording ON recording.id = removal.recording_id WHERE recording.serial_number = ?`,
       this.serialNumber,
     );
+    if (rows.length === 0) return;
+    const present = new Set(listed.map((recording) => sourceKeyOf(this.serialNumber, recording)));
     for (const row of rows) {
       if (!present.has(String(row['source_key'])))
         this.recordingRemoved(String(row['id']), String(row['sha256']));

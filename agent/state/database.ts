@@ -17,23 +17,16 @@ export class Database implements Disposable {
 
   constructor(path: string) {
     mkdirSync(dirname(path), { recursive: true });
+    this.#db = new DatabaseSync(path, { open: false, enableForeignKeyConstraints: true, timeout: 2000 });
     try {
-      this.#db = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 2000 });
-      this.#db.exec(`
-        PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = FULL;
-        PRAGMA trusted_schema = OFF;
-        PRAGMA journal_size_limit = 16777216;
-      `);
-      const check = this.#db.prepare('PRAGMA quick_check(1)').get();
-      if (check?.['quick_check'] !== 'ok') throw new Error(String(check?.['quick_check']));
+      this.#open();
+      this.#migrate();
     } catch (cause) {
-      const message = cause instanceof Error ? cause.message : String(cause);
-      throw new DockError(/locked/.test(message) ? 'state.locked' : 'state.damaged', `${path}: ${message}`, {
-        cause,
-      });
+      if (this.#db.isOpen) this.#db.close();
+      const message = `${path}: ${cause instanceof Error ? cause.message : String(cause)}`;
+      if (cause instanceof DockError) throw cause;
+      throw new DockError(/locked/.test(message) ? 'state.locked' : 'state.damaged', message, { cause });
     }
-    this.#migrate(path);
   }
 
   /** Runs `work` in one immediate transaction; nested calls join the outer one. */
@@ -54,12 +47,21 @@ export class Database implements Disposable {
     }
   }
 
+  /** The first row. A statement that writes and returns belongs in a transaction: only its commit tells. */
   get(sql: string, ...values: SQLInputValue[]): Row | undefined {
-    return this.#statement(sql).get(...values);
+    try {
+      return this.#statement(sql).get(...values);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   all(sql: string, ...values: SQLInputValue[]): Row[] {
-    return this.#statement(sql).all(...values);
+    try {
+      return this.#statement(sql).all(...values);
+    } catch (error) {
+      throw storageError(error);
+    }
   }
 
   /** Rows one by one, for results of unbounded length; not to be kept open across an await. */
@@ -85,13 +87,22 @@ export class Database implements Disposable {
     return statement;
   }
 
-  #migrate(path: string): void {
+  #open(): void {
+    this.#db.open();
+    this.#db.exec(`
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA trusted_schema = OFF;
+      PRAGMA journal_size_limit = 16777216;
+    `);
+    const check = this.#db.prepare('PRAGMA quick_check(1)').get();
+    if (check?.['quick_check'] !== 'ok') throw new Error(String(check?.['quick_check']));
+  }
+
+  #migrate(): void {
     const version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version']);
     if (version > migrations.length) {
-      throw new DockError(
-        'state.too-new',
-        `${path}: version ${version}, this agent knows ${migrations.length}`,
-      );
+      throw new DockError('state.too-new', `version ${version}, this agent knows ${migrations.length}`);
     }
     for (const [index, migration] of migrations.entries()) {
       if (index < version) continue;

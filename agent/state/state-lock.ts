@@ -5,7 +5,7 @@ import { DockError } from '../../protocol/errors.ts';
 
 /**
  * Takes the state folder for this process alone, until disposed of or the process ends: the lock is the operating
- * system's, held through SQLite, so a crash leaves nothing behind. Errors: `state.locked`.
+ * system's, held through SQLite, so a crash leaves nothing behind. Errors: `state.locked`, `state.damaged`.
  */
 export function lockState(folder: string): Disposable {
   mkdirSync(folder, { recursive: true, mode: 0o750 });
@@ -14,6 +14,8 @@ export function lockState(folder: string): Disposable {
     lock.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
     lock.close();
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (!/locked/.test(message)) throw new DockError('state.damaged', `${folder}: ${message}`, { cause });
     throw new DockError('state.locked', folder, { cause });
   }
   return { [Symbol.dispose]: () => lock.close() };

@@ -37,13 +37,17 @@ export const nodeDisk: Disk = {
   // Node has no posix_fadvise; `dd` of GNU coreutils does POSIX_FADV_DONTNEED for the whole file this way.
   dropCache: (path) =>
     new Promise((resolve) => {
-      const options = ['oflag=nocache', 'conv=notrunc,fdatasync', 'count=0', 'status=none'];
+      const options = ['oflag=nocache', 'conv=nocreat,notrunc,fdatasync', 'count=0', 'status=none'];
       execFile('dd', [`of=${path}`, ...options], { timeout: 10_000 }, () => resolve());
     }),
   async *files(folder) {
     const entries = await guarded(() => opendir(folder, { recursive: true }));
-    for await (const entry of entries) {
-      if (entry.isFile()) yield join(entry.parentPath, entry.name);
+    try {
+      for await (const entry of entries) {
+        if (entry.isFile()) yield join(entry.parentPath, entry.name);
+      }
+    } catch (error) {
+      throw diskError(error);
     }
   },
 };

@@ -60,7 +60,7 @@ const checkpointMs = 10_000;
 export class Vault {
   readonly #parts: VaultParts;
   readonly #options: VaultOptions;
-  /** Bytes promised to pulls under way, by source key. */
+  /** Bytes promised to the pulls under way and not durable yet, by source key. */
   readonly #reserved = new Map<string, number>();
 
   constructor(parts: VaultParts, options: VaultOptions) {
@@ -82,28 +82,16 @@ export class Vault {
     context: IntakeContext,
     signal: AbortSignal,
   ): Promise<Intake | undefined> {
-    const { disk } = this.#parts;
     const sourceKey = sourceKeyOf(context.serialNumber, recording);
-    await disk.makeFolder(this.#options.folder);
-    const row = this.#intakeRow(sourceKey) ?? this.#insertIntake(sourceKey, recording, context);
-    const finalPath = join(this.#options.folder, row.storedPath);
-    if (await this.#adopt(row, finalPath, signal)) return undefined;
-    const remainingBytes = Number(recording.sizeBytes) - row.durableBytes;
-    await this.#reserve(sourceKey, remainingBytes);
+    if (this.#reserved.has(sourceKey))
+      throw new DockError('internal.bug', `pulled twice at once: ${sourceKey}`);
+    this.#reserved.set(sourceKey, 0);
+    let intake: Intake | undefined;
     try {
-      await disk.makeFolder(dirname(finalPath));
-      const resumed = await this.#openPart(row, partPath(finalPath, row.recordingId));
-      return new Intake({
-        ...this.#parts,
-        ...resumed,
-        row: { ...row, durableBytes: resumed.receivedBytes, sessionId: context.sessionId, recording },
-        serialNumber: context.serialNumber,
-        finalPath,
-        onClosed: () => this.#reserved.delete(sourceKey),
-      });
-    } catch (error) {
-      this.#reserved.delete(sourceKey);
-      throw error;
+      intake = await this.#open(sourceKey, recording, context, signal);
+      return intake;
+    } finally {
+      if (!intake) this.#reserved.delete(sourceKey);
     }
   }
 
@@ -145,22 +133,47 @@ export class Vault {
     await this.#checkNewestFiles();
   }
 
+  async #open(
+    sourceKey: string,
+    recording: ListedRecording,
+    context: IntakeContext,
+    signal: AbortSignal,
+  ): Promise<Intake | undefined> {
+    const { disk } = this.#parts;
+    await disk.makeFolder(this.#options.folder);
+    const row = this.#intakeRow(sourceKey) ?? this.#insertIntake(sourceKey, recording, context);
+    const finalPath = join(this.#options.folder, row.storedPath);
+    if (await this.#adopt(row, finalPath, signal)) return undefined;
+    await this.#reserve(sourceKey, Number(recording.sizeBytes) - row.durableBytes);
+    await disk.makeFolder(dirname(finalPath));
+    const resumed = await this.#openPart(row, partPath(finalPath, row.recordingId));
+    return new Intake({
+      ...this.#parts,
+      ...resumed,
+      row: { ...row, durableBytes: resumed.receivedBytes, sessionId: context.sessionId, recording },
+      serialNumber: context.serialNumber,
+      finalPath,
+      onDurable: (remainingBytes) => this.#reserved.set(sourceKey, remainingBytes),
+      onClosed: () => this.#reserved.delete(sourceKey),
+    });
+  }
+
   /** A file linked to its final name, whose row was not committed yet. */
   async #adopt(row: IntakeRow, finalPath: string, signal: AbortSignal): Promise<boolean> {
     const { disk } = this.#parts;
     if ((await disk.size(finalPath)) === undefined) return false;
-    const { sha256, sizeBytes } = await readFile(disk, finalPath, signal);
-    if (sizeBytes !== Number(row.recording.sizeBytes) || sha256 !== row.durableSha256) {
+    const found = await readFile(disk, finalPath, signal).catch(undefinedIfUnreadable);
+    if (found?.sizeBytes !== Number(row.recording.sizeBytes) || found.sha256 !== row.durableSha256) {
       // Not what was noted before the link, so it was never committed: start again.
       await disk.remove(finalPath);
       return false;
     }
     await disk.remove(partPath(finalPath, row.recordingId));
     await disk.syncFolder(dirname(finalPath));
-    commitRecording(this.#parts, row, { sha256, cameraDigest: 'unknown' });
-    this.#parts.outbox.record('vault-file-adopted', {
-      recordingId: row.recordingId,
-      storedPath: row.storedPath,
+    const { db, outbox } = this.#parts;
+    db.transaction(() => {
+      commitRecording(this.#parts, row, { sha256: found.sha256, cameraDigest: 'unknown' });
+      outbox.record('vault-file-adopted', { recordingId: row.recordingId, storedPath: row.storedPath });
     });
     return true;
   }
@@ -180,11 +193,12 @@ export class Vault {
   }
 
   async #reserve(sourceKey: string, bytes: number): Promise<void> {
+    const free = await this.#parts.disk.freeBytes(this.#options.folder);
+    // From here to the promise nothing waits: two pulls never count on the same bytes.
     const others = [...this.#reserved].reduce(
       (sum, [key, value]) => (key === sourceKey ? sum : sum + value),
       0,
     );
-    const free = await this.#parts.disk.freeBytes(this.#options.folder);
     const needed = bytes + others + this.#options.reserveBytes;
     if (free < needed) throw new DockError('vault.disk-full', `${needed} bytes needed, ${free} free`);
     this.#reserved.set(sourceKey, bytes);
@@ -222,37 +236,45 @@ export class Vault {
     return row;
   }
 
-  /** Opens the part at its last durable byte, if what is there still has the digest that was noted. */
-  async #openPart(
-    row: IntakeRow,
-    path: string,
-  ): Promise<{ file: DiskFile; partPath: string; hash: Hash; receivedBytes: number }> {
+  /** Opens the part at its last durable byte, or a new one where that cannot be trusted. */
+  async #openPart(row: IntakeRow, path: string): Promise<OpenPart> {
     const { disk } = this.#parts;
-    const sizeBytes = await disk.size(path);
-    if (sizeBytes !== undefined && sizeBytes >= row.durableBytes && row.durableBytes > 0) {
-      const file = await disk.open(path, 'extend');
-      await file.truncate(row.durableBytes);
-      const hash = createHash('sha256');
-      for await (const chunk of chunksOf(file)) hash.update(chunk);
-      if (hash.copy().digest('hex') === row.durableSha256) {
-        return { file, partPath: path, hash, receivedBytes: row.durableBytes };
-      }
-      await file[Symbol.asyncDispose]();
-    }
+    const resumed = await this.#resumePart(row, path).catch(undefinedIfUnreadable);
+    if (resumed) return resumed;
     await disk.remove(path);
     const file = await disk.open(path, 'create');
     return { file, partPath: path, hash: createHash('sha256'), receivedBytes: 0 };
   }
+
+  /** The part of an earlier try, if what is there still has the digest that was noted. */
+  async #resumePart(row: IntakeRow, path: string): Promise<OpenPart | undefined> {
+    const { disk } = this.#parts;
+    const sizeBytes = await disk.size(path);
+    if (sizeBytes === undefined || row.durableBytes === 0 || sizeBytes < row.durableBytes) return undefined;
+    await using stack = new AsyncDisposableStack();
+    const file = stack.use(await disk.open(path, 'extend'));
+    await file.truncate(row.durableBytes);
+    const hash = createHash('sha256');
+    for await (const chunk of chunksOf(file)) hash.update(chunk);
+    if (hash.copy().digest('hex') !== row.durableSha256) return undefined;
+    stack.move();
+    return { file, partPath: path, hash, receivedBytes: row.durableBytes };
+  }
 }
 
-interface IntakeParts extends VaultParts {
-  readonly row: IntakeRow;
-  readonly serialNumber: string;
+interface OpenPart {
   readonly file: DiskFile;
   readonly partPath: string;
-  readonly finalPath: string;
   readonly hash: Hash;
   readonly receivedBytes: number;
+}
+
+interface IntakeParts extends VaultParts, OpenPart {
+  readonly row: IntakeRow;
+  readonly serialNumber: string;
+  readonly finalPath: string;
+  /** Told how many bytes the disk must still take. */
+  readonly onDurable: (remainingBytes: number) => void;
   readonly onClosed: () => void;
 }
 
@@ -308,7 +330,10 @@ export class Intake implements AsyncDisposable {
     return this.#hash.copy().digest('hex');
   }
 
-  /** The commit rule from the sync on. Errors: `vault.*`; after one, the part is thrown away. */
+  /**
+   * The commit rule from the sync on. Errors: `vault.*`; after one, the part is thrown away unless only the room
+   * was lacking. When just the catalogue failed, the linked file waits for `begin` or `recover` to adopt it.
+   */
   async commit(cameraDigest: CameraDigest, signal: AbortSignal): Promise<VerifiedCopy> {
     const { disk, row, finalPath, partPath: part } = this.#parts;
     const sizeBytes = Number(row.recording.sizeBytes);
@@ -324,11 +349,18 @@ export class Intake implements AsyncDisposable {
         throw new DockError('vault.read-back-mismatch', row.storedPath);
       }
       await disk.link(part, finalPath);
+    });
+    try {
       await disk.remove(part);
       await disk.syncFolder(dirname(finalPath));
-    });
-    commitRecording(this.#parts, row, { sha256, cameraDigest });
+    } catch (error) {
+      // Whether the name is durable is not known, and as little tried again as the sync of a file.
+      this.discard();
+      throw error;
+    }
+    // Before the commit: after one that failed nobody knows whether the row is there, so the file stays.
     this.#state = 'settled';
+    commitRecording(this.#parts, row, { sha256, cameraDigest });
     return attestVerifiedCopy({ recordingId: row.recordingId, sizeBytes, sha256 });
   }
 
@@ -337,19 +369,29 @@ export class Intake implements AsyncDisposable {
     this.#state = 'suspect';
   }
 
-  /** Keeps what was received for a later resumption, unless a fault made it suspect. */
+  /**
+   * Keeps what was received for a later resumption, unless a fault made it suspect. Throws no `vault.*`, which
+   * would hide the fault that led here: what a failing disk leaves behind, the next `begin` or `recover` removes.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    const { disk, db, row, partPath: part, onClosed } = this.#parts;
-    try {
-      if (this.#state === 'open') await this.#checkpoint().catch(() => undefined);
-      await this.#file[Symbol.asyncDispose]();
-      if (this.#state === 'suspect') {
-        await disk.remove(part);
-        db.run('DELETE FROM intake WHERE source_key = ?', row.sourceKey);
-      }
-    } finally {
-      onClosed();
-    }
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => this.#parts.onClosed());
+    stack.defer(() => toleratingDiskFaults(() => this.#file[Symbol.asyncDispose]()));
+    if (this.#state === 'open') await toleratingDiskFaults(() => this.#checkpoint());
+    if (this.#state === 'suspect') await toleratingDiskFaults(() => this.#throwAway());
+  }
+
+  async #throwAway(): Promise<void> {
+    const { disk, db, row, partPath: part, finalPath } = this.#parts;
+    // Noted first, so that what cannot be removed is neither resumed nor adopted.
+    db.run(
+      'UPDATE intake SET durable_bytes = 0, durable_sha256 = ? WHERE source_key = ?',
+      createHash('sha256').digest('hex'),
+      row.sourceKey,
+    );
+    await disk.remove(finalPath);
+    await disk.remove(part);
+    db.run('DELETE FROM intake WHERE source_key = ?', row.sourceKey);
   }
 
   async #append(chunk: Uint8Array): Promise<void> {
@@ -384,6 +426,7 @@ export class Intake implements AsyncDisposable {
       this.#parts.row.sessionId,
       this.#parts.row.sourceKey,
     );
+    this.#parts.onDurable(Number(this.#parts.row.recording.sizeBytes) - this.#durableBytes);
   }
 
   /**
@@ -457,6 +500,20 @@ function commitRecording(
       cameraDigest,
     });
   });
+}
+
+/** A file that was never committed and cannot be read is worth as much as none. */
+function undefinedIfUnreadable(error: unknown): undefined {
+  if (!hasCode(error, 'vault.disk-error')) throw error;
+  return undefined;
+}
+
+async function toleratingDiskFaults(work: () => PromiseLike<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!hasCode(error, 'vault.disk-full', 'vault.disk-error', 'vault.file-missing')) throw error;
+  }
 }
 
 async function readFile(

@@ -31,8 +31,10 @@ export interface Camera extends AsyncDisposable {
 }
 
 export interface CameraIdentity {
-  /** As stated by the camera; see `parseSerialNumber` for what is accepted. */
+  /** In the one form used everywhere; see `parseSerialNumber` for what is accepted. */
   readonly serialNumber: string;
+  /** As the camera states it, where that is a look-alike: what it signs in a challenge. */
+  readonly statedSerialNumber?: string;
   readonly model: string;
   readonly firmware: string;
   readonly hardwareRevision: string;
@@ -64,13 +66,26 @@ export interface CameraClock {
   set(at: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Takes a nonce, gives the Ed25519 signature over `challengeMessage(serialNumber, nonce)`. */
+/** Takes a nonce, gives the Ed25519 signature over `challengeMessage(serialNumber as stated, nonce)`. */
 export type CameraChallenge = (nonce: Uint8Array, signal: AbortSignal) => Promise<Uint8Array>;
 
 export type RecordingKind = 'video' | 'audio' | 'photo' | 'other';
 
 /** A camera that lists more has a broken list; a session works on what was listed up to here. */
 export const mostRecordings = 100_000;
+/** All paths of a list together, in characters: the same for a list that is short but holds endless names. */
+export const mostPathCharacters = 16 * 1024 * 1024;
+
+/** Counts along a list; true from the entry on that is one too many. */
+export function listLimit(): (recording: ListedRecording) => boolean {
+  let recordings = 0;
+  let characters = 0;
+  return ({ path }) => {
+    recordings++;
+    characters += path.length;
+    return recordings > mostRecordings || characters > mostPathCharacters;
+  };
+}
 
 /** One entry of a camera's list, as read: nothing in it can be trusted. */
 export interface ListedRecording {

@@ -11,7 +11,7 @@ import type { SmpTransport } from './smp-transport.ts';
 export interface ConsoleOptions {
   /** Of the line, to know how long a message takes; 0 where the line has no rate of its own. */
   readonly bytesPerSecond: number;
-  /** Lines a server takes in one burst; Zephyr's default has two line buffers and loses the third. */
+  /** Lines a server takes in one burst, of one message or several; Zephyr has two line buffers by default. */
   readonly burstLines: number;
   /** Pause before each further line. */
   readonly lineGapMs: number;
@@ -24,18 +24,27 @@ export const defaultConsoleOptions: ConsoleOptions = { bytesPerSecond: 0, burstL
 /** A message four times the advised size: every start of a frame costs a buffer of what it announces. */
 const limits = { maxMessageBytes: 8192, maxLineBytes: 1024 };
 
+/** A sleep takes so much longer than asked. */
+const timerSlackMs = 2;
+
 /** SMP over console on any byte link. */
 export function consoleTransport(link: ByteLink, clock: Clock, options: ConsoleOptions): SmpTransport {
   let sending = Promise.resolve();
+  /** Of each message not yet answered: its lines that may still fill the server's buffers, and since when. */
+  let unanswered: { readonly lines: number; readonly sentMs: number }[] = [];
 
   async function sendLines(message: Uint8Array): Promise<void> {
     const lines = encodeConsoleFrame(message);
-    const burst = lines.slice(0, options.burstLines);
-    await link.write(Buffer.concat(burst));
-    for (const line of lines.slice(options.burstLines)) {
+    unanswered = unanswered.filter(({ sentMs }) => clock.monotonic() - sentMs < options.lineGapMs);
+    const occupied = unanswered.reduce((sum, sent) => sum + sent.lines, 0);
+    const burst = lines.slice(0, Math.max(0, options.burstLines - occupied));
+    if (burst.length > 0) await link.write(Buffer.concat(burst));
+    for (const line of lines.slice(burst.length)) {
       await clock.sleep(options.lineGapMs);
       await link.write(line);
     }
+    const last = burst.length === lines.length ? burst.length : 1;
+    unanswered.push({ lines: last, sentMs: clock.monotonic() });
   }
 
   return {
@@ -45,12 +54,17 @@ export function consoleTransport(link: ByteLink, clock: Clock, options: ConsoleO
     overheadBytes: consoleOverheadBytes,
     wireTimeMs: (messageBytes) =>
       options.bytesPerSecond === 0 ? 0 : (messageBytes * (127 / 93) * 1000) / options.bytesPerSecond,
+    pacingMs: (messageBytes) =>
+      Math.max(0, Math.ceil((messageBytes + consoleOverheadBytes) / 93) - 1) *
+      (options.lineGapMs + timerSlackMs),
     onMessage: (receiver) => {
       const deframer = new ConsoleDeframer(limits);
       link.onBytes((chunk) => {
         for (const item of deframer.push(chunk)) {
-          if (item.kind === 'message') receiver(item.bytes);
-          else options.onNoise?.(item);
+          if (item.kind === 'message') {
+            unanswered.shift(); // a server answers in order
+            receiver(item.bytes);
+          } else options.onNoise?.(item);
         }
       });
     },

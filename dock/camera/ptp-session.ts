@@ -84,12 +84,16 @@ export class PtpSession {
   ): Promise<PtpResult> {
     const transactionId = this.#nextTransactionId(operation);
     await this.#pipe.write(encodeCommand(operation, transactionId, parameters), commandTimeoutMs);
-    if (options.send) await this.#pipe.write(encodeData(operation, transactionId, options.send), answerTimeoutMs);
+    if (options.send)
+      await this.#pipe.write(encodeData(operation, transactionId, options.send), answerTimeoutMs);
 
     const collected: Uint8Array[] = [];
     let receivedBytes = 0;
-    for (let stale = 0; stale < mostStale; ) {
-      const chunk = await this.#pipe.read(this.#readLength(options.expectedBytes, receivedBytes), answerTimeoutMs);
+    for (let stale = 0; stale < mostStale;) {
+      const chunk = await this.#pipe.read(
+        this.#readLength(options.expectedBytes, receivedBytes),
+        answerTimeoutMs,
+      );
       for (const part of this.#stream.push(chunk)) {
         if (part.kind === 'event') continue;
         if (isOlder(part.header.transactionId, transactionId)) {
@@ -99,8 +103,13 @@ export class PtpSession {
         if (part.kind === 'data') {
           receivedBytes += part.bytes.length;
           if (options.onData) options.onData(part.bytes);
-          else if (receivedBytes <= (options.maxDataBytes ?? readBytes)) collected.push(Uint8Array.from(part.bytes));
-          else throw new DockError('wire.malformed', `operation 0x${operation.toString(16)}: ${receivedBytes} bytes`);
+          else if (receivedBytes <= (options.maxDataBytes ?? readBytes))
+            collected.push(Uint8Array.from(part.bytes));
+          else
+            throw new DockError(
+              'wire.malformed',
+              `operation 0x${operation.toString(16)}: ${receivedBytes} bytes`,
+            );
         }
         if (part.kind !== 'response') continue;
         if (part.header.transactionId !== transactionId && operation !== ptpOperation.closeSession) {

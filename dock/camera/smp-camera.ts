@@ -1,4 +1,4 @@
-import { DockError } from '../../protocol/errors.ts';
+import { DockError, hasCode } from '../../protocol/errors.ts';
 import * as group from '../../protocol/smp/camera-group.ts';
 import { failureError, isUnsupported, type SmpFailure } from '../../protocol/smp/failure.ts';
 import { fsDownload, fsError, fsStatus } from '../../protocol/smp/fs-group.ts';
@@ -11,7 +11,7 @@ import {
 } from '../../protocol/smp/os-group.ts';
 import type { Clock } from '../clock.ts';
 import {
-  mostRecordings,
+  listLimit,
   type Camera,
   type CameraClock,
   type CameraHealth,
@@ -21,21 +21,25 @@ import {
   type ListedRecording,
 } from './camera.ts';
 import { parseSerialNumber } from './serial-number.ts';
-import { SmpClient } from './smp-client.ts';
+import { defaultSmpClientOptions, SmpClient } from './smp-client.ts';
 import type { SmpTransport } from './smp-transport.ts';
 import { isVerifiedCopy, type VerifiedCopy } from './verified-copy.ts';
 
 /** A list is read again from its start when it changes while being paged; so often at most. */
 const listRestarts = 5;
 const digestPollMs = 200;
+/** A digest slower than 100 kB/s beyond the first ten minutes does not end. */
+const leastDigestPolls = 3000;
+const slowestDigestBytesPerPoll = 20_000;
 
 /** Opens a camera of the camera group on any SMP transport. Takes over the transport, also when it fails. */
 export async function openSmpCamera(
   transport: SmpTransport,
   clock: Clock,
   signal: AbortSignal,
+  options = defaultSmpClientOptions,
 ): Promise<Camera> {
-  const client = new SmpClient(transport, clock);
+  const client = new SmpClient(transport, clock, options);
   try {
     await client.negotiate(signal);
     const { identity, can } = await readIdentity(client, signal);
@@ -109,6 +113,7 @@ class SmpCamera implements Camera {
   /** The whole list in one generation of it, or undefined when it changed meanwhile. */
   async #readList(signal: AbortSignal): Promise<ListedRecording[] | undefined> {
     const entries: ListedRecording[] = [];
+    const isTooMany = listLimit();
     let generation: number | undefined;
     for (;;) {
       const answer = await this.#client.request(
@@ -123,11 +128,14 @@ class SmpCamera implements Camera {
       const page = answer.body;
       if (generation !== undefined && page.gen !== generation) return undefined;
       generation = page.gen;
-      for (const entry of page.list) entries.push(listedRecording(entry, entries.length));
+      for (const wireEntry of page.list) {
+        const entry = listedRecording(wireEntry, entries.length);
+        entries.push(entry);
+        if (isTooMany(entry)) return entries; // one too many: the session sees that it is endless
+      }
       if (BigInt(entries.length) >= BigInt(page.total)) return entries;
       if (page.list.length === 0)
         throw new DockError('smp.bad-response', 'a page of the list has no entries');
-      if (entries.length > mostRecordings) return entries; // one too many: the session sees that it is endless
     }
   }
 
@@ -176,7 +184,9 @@ class SmpCamera implements Camera {
   }
 
   async #checkSize(recording: ListedRecording, signal: AbortSignal): Promise<void> {
-    const answer = await this.#client.request(fsStatus, { name: recording.path }, signal);
+    const answer = await this.#client
+      .request(fsStatus, { name: recording.path }, signal)
+      .catch((error: unknown) => rethrowStall(recording, error));
     if (answer.kind === 'failed') throw downloadError(recording, answer);
     if (BigInt(answer.body.len) !== BigInt(recording.sizeBytes)) {
       throw new DockError(
@@ -187,24 +197,28 @@ class SmpCamera implements Camera {
   }
 
   async #download(recording: ListedRecording, offset: number, signal: AbortSignal): Promise<Uint8Array> {
-    const answer = await this.#client.request(
-      fsDownload,
-      { off: offset, name: recording.path },
-      signal,
-      ({ off }) => BigInt(off) === BigInt(offset),
-    );
+    const answer = await this.#client
+      .request(
+        fsDownload,
+        { off: offset, name: recording.path },
+        signal,
+        ({ off }) => BigInt(off) === BigInt(offset),
+      )
+      .catch((error: unknown) => rethrowStall(recording, error));
     if (answer.kind === 'failed') throw downloadError(recording, answer);
     return answer.body.data;
   }
 
   async #digest(recording: ListedRecording, signal: AbortSignal): Promise<string> {
     await this.#client.call(group.cameraStartDigest, { id: recording.id }, signal);
-    for (let doneBefore = -1n, idlePolls = 0; ;) {
+    const mostPolls = leastDigestPolls + Number(recording.sizeBytes) / slowestDigestBytesPerPoll;
+    for (let polls = 0, doneBefore = -1n, idlePolls = 0; ; polls++) {
       const { done, sha } = await this.#client.call(group.cameraPollDigest, { id: recording.id }, signal);
       if (sha) return Buffer.from(sha).toString('hex');
       idlePolls = BigInt(done) > doneBefore ? 0 : idlePolls + 1;
       doneBefore = BigInt(done);
-      if (idlePolls > 150) throw new DockError('recording.stalled', 'the digest does not progress');
+      if (idlePolls > 150 || polls > mostPolls)
+        throw new DockError('recording.stalled', 'the digest does not progress');
       await this.#clock.sleep(digestPollMs, signal);
     }
   }
@@ -214,8 +228,16 @@ class SmpCamera implements Camera {
     const sha = new Uint8Array(Buffer.from(proof.sha256, 'hex'));
     const answer = await this.#client.request(group.cameraRemove, { id: recording.id, sha }, signal);
     // After a repeated request the first one may have removed it already; the camera checks the digest anyway.
-    if (answer.kind === 'ok' || isGroupError(answer, group.cameraError.noSuchRecording)) return;
-    throw new DockError('removal.refused', `${recording.path}: ${describeFailure(answer)}`);
+    if (answer.kind === 'failed' && !isGroupError(answer, group.cameraError.noSuchRecording)) {
+      throw new DockError('removal.refused', `${recording.path.slice(0, 200)}: ${describeFailure(answer)}`);
+    }
+    const after = await this.#client.request(fsStatus, { name: recording.path }, signal);
+    if (after.kind === 'ok') {
+      throw new DockError(
+        'removal.refused',
+        `${recording.path.slice(0, 200)}: still there after its removal`,
+      );
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -231,8 +253,10 @@ async function readIdentity(
   signal: AbortSignal,
 ): Promise<{ identity: CameraIdentity; can: CommandTest }> {
   const body = await client.call(group.cameraIdentity, {}, signal);
+  const serialNumber = parseSerialNumber(body.serial);
   const identity: CameraIdentity = {
-    serialNumber: parseSerialNumber(body.serial),
+    serialNumber,
+    ...(body.serial !== serialNumber && { statedSerialNumber: body.serial }),
     model: body.model,
     firmware: body.fw,
     hardwareRevision: body.hw,
@@ -333,6 +357,12 @@ function downloadError(recording: ListedRecording, failure: SmpFailure): DockErr
     return new DockError('recording.stalled', describeFailure(failure));
   }
   return failureError(fsDownload.name, failure);
+}
+
+/** The caller asks the identity then: a camera that answers that is there, and this recording is stuck. */
+function rethrowStall(recording: ListedRecording, error: unknown): never {
+  if (!hasCode(error, 'wire.timeout')) throw error;
+  throw new DockError('recording.stalled', recording.path.slice(0, 200), { cause: error });
 }
 
 function describeFailure(failure: SmpFailure): string {

@@ -149,6 +149,7 @@ export class SmpClient implements AsyncDisposable {
     }
     const timeoutMs =
       this.#options.answerTimeoutMs +
+      (this.#transport.pacingMs?.(bytes.length) ?? 0) * (this.#waiting.size + 1) +
       2 * this.#transport.wireTimeMs(bytes.length + Math.max(this.#bufferBytes, longestAnswerBytes));
 
     const answered = Promise.withResolvers<SmpAnswer<C>>();

@@ -8,6 +8,8 @@ export interface SmpTransport extends AsyncDisposable {
   readonly overheadBytes: number;
   /** How long a message of this size is on the wire, in ms; 0 where the wire is fast. */
   wireTimeMs(messageBytes: number): number;
+  /** How long sending a message of this size is drawn out on purpose, in ms; absent where it leaves at once. */
+  pacingMs?(messageBytes: number): number;
   onMessage(receiver: (message: Uint8Array) => void): void;
   /** Fails with `link.closed`. Messages leave in the order of the calls. */
   send(message: Uint8Array): Promise<void>;

@@ -2,20 +2,25 @@ import { ConsoleDeframer, encodeConsoleFrame } from '../../protocol/smp/console-
 import { decodeSmpMessage } from '../../protocol/smp/message.ts';
 import type { RandomSource } from '../clock.ts';
 import type { ByteLink } from '../link.ts';
-import type { SimulatedCamera } from './simulated-camera.ts';
+import type { CameraFaults } from './faults.ts';
+import type { SmpServer } from './smp-server.ts';
 
 const limits = { maxMessageBytes: 0xffff - 2, maxLineBytes: 512 };
 const groupFs = 8;
+
+/** The part of a simulated camera that the line needs. */
+export interface ServedCamera {
+  readonly faults: CameraFaults;
+  readonly server: Pick<SmpServer, 'answer'>;
+  /** Whether downloads must go unanswered. */
+  readonly isStalled: boolean;
+}
 
 /**
  * Answers SMP over console on a link until it closes. The faults of the line (silence, corruption, repeats,
  * delays, forgeries, a pulled cable) happen here; those of the camera in SimulatedCamera.
  */
-export async function serveCamera(
-  camera: SimulatedCamera,
-  link: ByteLink,
-  random: RandomSource,
-): Promise<void> {
+export async function serveCamera(camera: ServedCamera, link: ByteLink, random: RandomSource): Promise<void> {
   const line = new FaultyLine(camera, link, random);
   const deframer = new ConsoleDeframer(limits);
   link.onBytes((chunk) => {
@@ -27,14 +32,14 @@ export async function serveCamera(
 }
 
 class FaultyLine {
-  readonly #camera: SimulatedCamera;
+  readonly #camera: ServedCamera;
   readonly #link: ByteLink;
   readonly #random: RandomSource;
   #heldBack: Uint8Array | undefined;
   #sentBytes = 0;
   #bytesToCorruption: number | undefined;
 
-  constructor(camera: SimulatedCamera, link: ByteLink, random: RandomSource) {
+  constructor(camera: ServedCamera, link: ByteLink, random: RandomSource) {
     this.#camera = camera;
     this.#link = link;
     this.#random = random;

@@ -67,6 +67,7 @@ export class SimulatedCamera {
   readonly #digests = new Map<string, Uint8Array>();
   #assignment: { post: string; badge: string } | undefined;
   #listGeneration = 1;
+  #listed = '[]';
   #recordingBytesSent = 0;
   #mode = 0;
 
@@ -227,10 +228,14 @@ export class SimulatedCamera {
 
   /** As many entries as fit the message buffer, measured by encoding them. */
   #listPage(from: number, gen: number | undefined): { total: number; gen: number; list: unknown[] } {
+    const held = this.options.store.list();
+    // The store may change by itself: a camera records, a folder is written to.
+    const fingerprint = JSON.stringify(held.map(({ id, sizeBytes }) => [id, sizeBytes]));
+    if (this.#listed !== fingerprint) this.#listGeneration++;
+    this.#listed = fingerprint;
     if (gen !== undefined && gen !== this.#listGeneration) {
       throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.listChanged);
     }
-    const held = this.options.store.list();
     const total = this.faults.endlessList ? Number.MAX_SAFE_INTEGER : held.length;
     const list: Record<string, unknown>[] = [];
     let room = this.options.bufferBytes - 64;
@@ -256,11 +261,12 @@ export class SimulatedCamera {
         this.faults.lyingSizeBytes === undefined
           ? recording.sizeBytes
           : BigInt(recording.sizeBytes) + this.faults.lyingSizeBytes,
-      start: recording.startedAt,
-      end: recording.endedAt,
       kind: group.recordingKinds.indexOf(recording.kind),
       prot: recording.isProtected,
-      sha: recording.knowsDigest ? this.#statedDigest(recording) : undefined,
+      // Keys without a value are left out: as "undefined" they would be on the wire, beyond what was measured.
+      ...(recording.startedAt !== undefined && { start: recording.startedAt }),
+      ...(recording.endedAt !== undefined && { end: recording.endedAt }),
+      ...(recording.knowsDigest && { sha: this.#statedDigest(recording) }),
     };
   }
 
@@ -275,7 +281,6 @@ export class SimulatedCamera {
     this.options.store.remove(recording);
     this.#digests.delete(id);
     this.#knownDigests.delete(id);
-    this.#listGeneration++;
     return {};
   }
 

@@ -5,8 +5,7 @@ import { openSerialBay } from '../../dock/bay/serial-bay.ts';
 import { defaultSerialLine } from '../../dock/host/serial-port.ts';
 import { openPty, type PtyLink } from '../../dock/host/pty.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
-import { serveCamera } from '../../dock/simulator/serve.ts';
-import type { SimulatedCamera } from '../../dock/simulator/simulated-camera.ts';
+import { serveCamera, type ServedCamera } from '../../dock/simulator/serve.ts';
 import { startAgent, type Agent, type AgentHost } from '../../agent/agent.ts';
 import { trustedByConfiguration } from '../../agent/clock/station-clock.ts';
 import { configSchema, type Config } from '../../agent/config/schema.ts';
@@ -35,6 +34,7 @@ export class TestStation implements AsyncDisposable {
   readonly #host: AgentHost;
   readonly #isOwnFolder: boolean;
   readonly #plugged = new Map<number, PtyLink>();
+  #isRunning = true;
   agent!: Agent;
 
   private constructor(options: TestStationOptions) {
@@ -81,7 +81,7 @@ export class TestStation implements AsyncDisposable {
   }
 
   /** Puts a camera into a bay. */
-  plug(bay: number, camera: SimulatedCamera): PtyLink {
+  plug(bay: number, camera: ServedCamera): PtyLink {
     const link = openPty(this.portPath(bay));
     this.#plugged.set(bay, link);
     void serveCamera(camera, link, systemRandom);
@@ -93,8 +93,15 @@ export class TestStation implements AsyncDisposable {
     this.#plugged.delete(bay);
   }
 
+  /** Stops the agent; `restart` starts it again. */
+  async stop(): Promise<void> {
+    if (this.#isRunning) await this.agent.stop();
+    this.#isRunning = false;
+  }
+
   async restart(): Promise<void> {
-    await this.agent.stop();
+    await this.stop();
+    this.#isRunning = true;
     this.agent = await startAgent({ config: this.config, file: undefined }, this.#host);
   }
 
@@ -141,7 +148,7 @@ export class TestStation implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#plugged.keys()].map((bay) => this.unplug(bay)));
-    await this.agent.stop();
+    await this.stop();
     if (this.#isOwnFolder) rmSync(this.folder, { recursive: true, force: true });
   }
 }

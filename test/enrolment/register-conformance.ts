@@ -1,0 +1,285 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
+import { retireCauses, type Register } from '../../agent/enrolment/register.ts';
+
+/** A decision as the engine stored it, with the event that went with it. */
+export interface StoredDecision {
+  readonly serialNumber: string;
+  readonly decision: 'enrolled' | 'refused' | 'retired';
+  readonly by: string;
+  readonly reason: string;
+  readonly headcount: number;
+  readonly quota: number;
+  readonly enrolledBefore: number;
+  readonly row: number;
+  readonly edition: string;
+}
+export interface StoredFact {
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** One engine on a store of its own. */
+export interface RegisterUnderTest extends AsyncDisposable {
+  /** As another agent of the post would open it, or the same one after a restart; undefined: not configured. */
+  open(headcount: number | undefined): Promise<Register>;
+  decisions(): Promise<StoredDecision[]>;
+  /** Events of enrolment, oldest first. */
+  events(): Promise<StoredFact[]>;
+}
+
+const key = (seed: number): Uint8Array => new Uint8Array(32).fill(seed);
+const enrolment = (serialNumber: string, publicKey?: Uint8Array) => ({
+  serialNumber,
+  publicKey,
+  by: 'aigerim',
+  reason: 'delivery of 22 November',
+});
+const retirement = (serialNumber: string) => ({
+  serialNumber,
+  by: 'aigerim',
+  cause: 'broken' as const,
+  note: 'lens cracked',
+});
+
+/** What every engine of the register promises (agent/enrolment/register.ts); 5 cameras fit with a headcount of 1. */
+export function registerConformance(name: string, make: () => Promise<RegisterUnderTest>): void {
+  const fill = async (register: Register, count: number): Promise<void> => {
+    for (let index = 1; index <= count; index++) await register.enrol(enrolment(`C${index}`, key(index)));
+  };
+
+  describe(`${name}: the register`, () => {
+    test('takes cameras until the quota is full, then refuses by rule, numbers and act', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      await fill(register, 5);
+      const refused = await register.enrol(enrolment('C6'));
+      expect(refused).toMatchObject({
+        kind: 'refused',
+        code: 'enrolment.quota-full',
+        usage: { enrolled: 5, refused: 1, quota: 5, headcount: 40, row: 1, isHeadcountKnown: true },
+      });
+      const reason = refused.kind === 'refused' ? refused.reason : '';
+      expect(reason).toMatch(/5 of 5 .* headcount 40, row 1 of Order .* No\. 1358 .* No\. 994/);
+      expect(await register.standing('C6')).toMatchObject({ kind: 'refused', reason });
+      const { citation, id } = editionAt(Date.now());
+      expect((await store.decisions()).at(-1)).toEqual({
+        serialNumber: 'C6',
+        decision: 'refused',
+        by: 'aigerim',
+        reason,
+        headcount: 40,
+        quota: 5,
+        enrolledBefore: 5,
+        row: 1,
+        edition: id,
+      });
+      expect((await store.events()).at(-1)).toEqual({
+        type: 'enrolment-refused',
+        data: {
+          serialNumber: 'C6',
+          by: 'aigerim',
+          code: 'enrolment.quota-full',
+          reason,
+          headcount: 40,
+          quota: 5,
+          enrolled: 5,
+          row: 1,
+          citation,
+        },
+      });
+    });
+
+    test('records every enrolment and retirement with who, when, why and the numbers, and as an event', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      await register.enrol(enrolment('C1', key(1)));
+      await register.retire(retirement('C1'));
+      expect(await store.decisions()).toMatchObject([
+        {
+          decision: 'enrolled',
+          by: 'aigerim',
+          reason: 'delivery of 22 November',
+          enrolledBefore: 0,
+          quota: 5,
+        },
+        { decision: 'retired', by: 'aigerim', reason: 'broken: lens cracked', enrolledBefore: 1, quota: 5 },
+      ]);
+      expect(await store.events()).toMatchObject([
+        { type: 'camera-enrolled', data: { serialNumber: 'C1', hasKey: true, enrolled: 0 } },
+        {
+          type: 'camera-retired',
+          data: { serialNumber: 'C1', cause: 'broken', note: 'lens cracked', enrolled: 1 },
+        },
+      ]);
+    });
+
+    test('answers the same when a request is repeated, and changes nothing', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      expect(await register.enrol(enrolment('C1'))).toMatchObject({ kind: 'enrolled', isNew: true });
+      expect(await register.enrol(enrolment('C1'))).toMatchObject({ kind: 'enrolled', isNew: false });
+      await register.retire(retirement('C1'));
+      await register.retire(retirement('C1'));
+      expect((await store.decisions()).map(({ decision }) => decision)).toEqual(['enrolled', 'retired']);
+      expect(await store.events()).toHaveLength(2);
+      expect(await register.usage()).toMatchObject({ enrolled: 0, refused: 0 });
+    });
+
+    test('takes an enrolled camera as enrolled even where there is no place', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      await fill(register, 5);
+      expect(await register.enrol(enrolment('C3'))).toMatchObject({ kind: 'enrolled', isNew: false });
+    });
+
+    test('gives the place of a retired camera to another one', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      await fill(register, 6);
+      expect(await register.enrol(enrolment('C6'))).toMatchObject({ kind: 'refused' });
+      await register.retire(retirement('C2'));
+      expect(await register.enrol(enrolment('C6'))).toMatchObject({ kind: 'enrolled', isNew: true });
+      expect(await register.enrol(enrolment('C2'))).toMatchObject({ kind: 'refused' });
+      expect(await register.standing('C2')).toMatchObject({ kind: 'retired' });
+      expect(await register.usage()).toMatchObject({ enrolled: 5, refused: 0 });
+    });
+
+    test('keeps a refused camera refused while the quota is full', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      await fill(register, 5);
+      for (let time = 0; time < 3; time++) {
+        expect(await register.enrol(enrolment('C6'))).toMatchObject({ kind: 'refused' });
+      }
+      expect(await register.usage()).toMatchObject({ enrolled: 5, refused: 1 });
+    });
+
+    test('fixes the key at enrolment: no later request changes it, only retiring does', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      const keyOf = async (serial: string): Promise<Uint8Array | undefined> => {
+        const standing = await register.standing(serial);
+        return standing.kind === 'unknown' ? undefined : standing.publicKey;
+      };
+      await register.enrol(enrolment('C1', key(1)));
+      await register.enrol(enrolment('C1', key(2)));
+      await register.enrol(enrolment('C1'));
+      await register.refuse({ serialNumber: 'C1', by: 'automatic', code: 'enrolment.manual' });
+      expect(await keyOf('C1')).toEqual(key(1));
+      await register.enrol(enrolment('C2'));
+      await register.enrol(enrolment('C2', key(2)));
+      expect(await keyOf('C2')).toBeUndefined();
+      await register.retire(retirement('C1'));
+      expect(await keyOf('C1')).toEqual(key(1));
+      await register.enrol(enrolment('C1', key(3)));
+      expect(await keyOf('C1')).toEqual(key(3));
+    });
+
+    test('turns a camera away without taking a place from it, should it have been enrolled meanwhile', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      const request = { by: 'automatic', code: 'enrolment.manual' } as const;
+      expect(await register.refuse({ ...request, serialNumber: 'C1' })).toMatchObject({
+        kind: 'refused',
+        code: 'enrolment.manual',
+      });
+      await register.enrol(enrolment('C1', key(1)));
+      expect(await register.refuse({ ...request, serialNumber: 'C1' })).toMatchObject({ kind: 'enrolled' });
+      expect(await register.standing('C1')).toMatchObject({ kind: 'enrolled' });
+      expect(await register.usage()).toMatchObject({ enrolled: 1, refused: 0 });
+    });
+
+    test('retires only what is enrolled', async () => {
+      await using store = await make();
+      const register = await store.open(0);
+      await register.enrol(enrolment('C1'));
+      for (const serial of ['C1', 'C2']) {
+        await expect(register.retire(retirement(serial))).rejects.toMatchObject({
+          code: 'enrolment.unknown-camera',
+        });
+      }
+      expect(await register.standing('C2')).toEqual({ kind: 'unknown' });
+    });
+
+    test('throws nobody out when the headcount falls, and takes nobody new until there is room again', async () => {
+      await using store = await make();
+      await fill(await store.open(100), 8);
+      const smaller = await store.open(40);
+      expect(await smaller.usage()).toMatchObject({ enrolled: 8, quota: 5 });
+      expect(await smaller.enrol(enrolment('C8'))).toMatchObject({ kind: 'enrolled', isNew: false });
+      expect(await smaller.enrol(enrolment('C9'))).toMatchObject({ kind: 'refused' });
+      for (const serial of ['C1', 'C2', 'C3']) await smaller.retire(retirement(serial));
+      expect(await smaller.enrol(enrolment('C9'))).toMatchObject({ kind: 'refused' });
+      await smaller.retire(retirement('C4'));
+      expect(await smaller.enrol(enrolment('C9'))).toMatchObject({ kind: 'enrolled' });
+    });
+
+    test('enrols nobody while the headcount is not known', async () => {
+      await using store = await make();
+      const register = await store.open(undefined);
+      expect(await register.enrol(enrolment('C1'))).toMatchObject({
+        kind: 'refused',
+        code: 'enrolment.no-headcount',
+        usage: { quota: 0, isHeadcountKnown: false },
+      });
+    });
+
+    // Promise 3. Requests start together and interleave as the engine lets them; two openings of the store stand
+    // for two stations of one post.
+    test('is never above the quota, whatever 200 requests at once ask for', async () => {
+      const command = fc.record({
+        kind: fc.constantFrom('enrol' as const, 'enrol' as const, 'retire' as const, 'refuse' as const),
+        camera: fc.integer({ min: 1, max: 14 }),
+        station: fc.integer({ min: 0, max: 1 }),
+        cause: fc.constantFrom(...retireCauses),
+      });
+      const commands = fc.array(command, { minLength: 200, maxLength: 200 });
+      await fc.assert(
+        fc.asyncProperty(commands, fc.constantFrom(0, 1, 51), async (asked, headcount) => {
+          await using store = await make();
+          const stations = [await store.open(headcount), await store.open(headcount)];
+          const { quota } = quotaFor(headcount, editionAt(Date.now()));
+          await Promise.all(
+            asked.map(async ({ kind, camera, station, cause }) => {
+              const serialNumber = `C${camera}`;
+              const register = stations[station] as Register;
+              if (kind === 'enrol') await register.enrol(enrolment(serialNumber));
+              else if (kind === 'refuse') {
+                await register.refuse({ serialNumber, by: 'automatic', code: 'enrolment.manual' });
+              } else await register.retire({ ...retirement(serialNumber), cause }).catch(() => undefined);
+              expect((await register.usage()).enrolled).toBeLessThanOrEqual(quota);
+            }),
+          );
+          await checkHistory(store, stations[0] as Register, quota);
+        }),
+        { numRuns: 8 },
+      );
+    });
+  });
+}
+
+/** Replays the decisions: at no moment were more enrolled than the quota, and they lead to what is there now. */
+async function checkHistory(store: RegisterUnderTest, register: Register, quota: number): Promise<void> {
+  const enrolled = new Set<string>();
+  const decisions = await store.decisions();
+  for (const { decision, serialNumber, enrolledBefore } of decisions) {
+    expect(enrolledBefore).toBe(enrolled.size);
+    if (decision === 'enrolled') enrolled.add(serialNumber);
+    if (decision === 'retired') expect(enrolled.delete(serialNumber)).toBe(true);
+    if (decision === 'refused') expect(enrolled.has(serialNumber)).toBe(false);
+    expect(enrolled.size).toBeLessThanOrEqual(quota);
+  }
+  const listed = (await register.list()).filter(({ state }) => state === 'enrolled');
+  expect(new Set(listed.map(({ serialNumber }) => serialNumber))).toEqual(enrolled);
+  expect((await register.usage()).enrolled).toBe(enrolled.size);
+  const types = {
+    enrolled: 'camera-enrolled',
+    refused: 'enrolment-refused',
+    retired: 'camera-retired',
+  } as const;
+  expect((await store.events()).map(({ type, data }) => [type, data['serialNumber']])).toEqual(
+    decisions.map(({ decision, serialNumber }) => [types[decision], serialNumber]),
+  );
+}

@@ -1,0 +1,153 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { eventEnvelope } from '../../protocol/mqtt/events.ts';
+import { Outbox } from '../../agent/report/outbox.ts';
+import { Database } from '../../agent/state/database.ts';
+import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
+
+// The transactional outbox: a fact and its event are there together or not at all, and nothing that waits for the
+// broker is ever thrown away.
+
+describe('the outbox', () => {
+  let folder: string;
+  let db: Database;
+  let outbox: Outbox;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'dock-outbox-'));
+    db = new Database(join(folder, 'station.db'));
+    outbox = new Outbox(db, systemClock, systemRandom);
+  });
+  afterEach(() => {
+    db[Symbol.dispose]();
+    rmSync(folder, { recursive: true });
+  });
+
+  const problem = { code: 'vault.file-missing', detail: 'x' };
+  const facts = (): unknown => db.get('SELECT count(*) AS n FROM counter')?.['n'];
+  const state = (name: string): void => void db.run('INSERT INTO counter VALUES (?, 1)', name);
+
+  test('drops the event together with its fact when the transaction fails', () => {
+    expect(() =>
+      db.transaction(() => {
+        state('a');
+        outbox.record('vault-problem', problem);
+        throw new Error('power cut');
+      }),
+    ).toThrow('power cut');
+    expect([facts(), outbox.depth()]).toEqual([0, 0]);
+    db.transaction(() => {
+      state('a');
+      outbox.record('vault-problem', problem);
+    });
+    expect([facts(), outbox.depth()]).toEqual([1, 1]);
+  });
+
+  test('drops the fact together with an event that cannot be written', () => {
+    expect(() =>
+      db.transaction(() => {
+        state('a');
+        outbox.record('vault-problem', { code: 7 } as never);
+      }),
+    ).toThrow(expect.objectContaining({ code: 'internal.bug' }));
+    expect([facts(), outbox.depth()]).toEqual([0, 0]);
+  });
+
+  test('numbers events without a gap, whatever transactions failed in between', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { maxLength: 30 }), (succeed) => {
+        const before = outbox.latest(1)[0]?.seq ?? 0;
+        for (const isGood of succeed) {
+          try {
+            db.transaction(() => {
+              outbox.record('vault-problem', problem);
+              if (!isGood) throw new Error('no');
+            });
+          } catch {
+            // What the caller does about it is not the outbox's business.
+          }
+        }
+        const seqs = outbox.after(before, 100).map(({ seq }) => seq);
+        expect(seqs).toEqual(seqs.map((_, index) => before + index + 1));
+        expect(seqs).toHaveLength(succeed.filter(Boolean).length);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('refuses types and data that the contract does not know, and stores nothing', () => {
+    for (const [type, data] of [
+      ['vault-problem', {}],
+      ['vault-problem', { code: 'x', detail: null }],
+      ['agent-started', { version: '1', bootNumber: 1.5 }],
+      ['clock-set', { serialNumber: 'A', sessionId: 'S', residualMs: Number.NaN, uncertaintyMs: 1 }],
+      ['no-such-event', {}],
+      ['__proto__', {}],
+    ] as const) {
+      const refused = expect.objectContaining({ code: 'internal.bug' });
+      expect(() => outbox.record(type as never, data as never), type).toThrow(refused);
+    }
+    expect(outbox.latest(10)).toEqual([]);
+  });
+
+  test('leaves out what the contract does not name', () => {
+    outbox.record('vault-problem', { ...problem, secret: 'do not tell' } as never);
+    expect(outbox.latest(1)[0]?.data).toEqual(problem);
+  });
+
+  test('keeps any text as it was, through the database and the envelope', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 50 }), (detail) => {
+        outbox.record('vault-problem', { code: 'x', detail });
+        const [event] = outbox.latest(1);
+        const sent: unknown = JSON.parse(JSON.stringify(event && outbox.envelope(event)));
+        expect(eventEnvelope.parse(sent).data).toEqual({ code: 'x', detail });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('gives every event an id of its own', () => {
+    for (let count = 0; count < 500; count++) outbox.record('agent-stopping', {});
+    expect(new Set(outbox.after(0, 1000).map(({ id }) => id)).size).toBe(500);
+  });
+
+  test('forgets old events only when the broker has them', () => {
+    outbox.record('agent-stopping', {});
+    outbox.record('agent-stopping', {});
+    outbox.record('agent-stopping', {});
+    // As if 100,000 events had come after the first two.
+    db.run('UPDATE event SET seq = 100002 WHERE seq = 3');
+    outbox.prune();
+    expect(outbox.after(0, 10)).toHaveLength(3);
+    outbox.acknowledge([1, 2, 100_002]);
+    outbox.prune();
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([100_002]);
+    expect(outbox.depth()).toBe(0);
+  });
+
+  test('never forgets the newest 100,000, and prunes by itself as new ones come', () => {
+    outbox.record('agent-stopping', {});
+    outbox.acknowledge([1]);
+    db.run("UPDATE sqlite_sequence SET seq = 100000 WHERE name = 'event'");
+    outbox.record('agent-stopping', {});
+    outbox.prune();
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([100_001]);
+    outbox.acknowledge([100_001]);
+    db.run("UPDATE sqlite_sequence SET seq = 200999 WHERE name = 'event'");
+    outbox.record('agent-stopping', {});
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([201_000]);
+  });
+
+  test('tells listeners until they stop listening', () => {
+    const heard: string[] = [];
+    const stop = outbox.onRecorded((type) => heard.push(type));
+    outbox.record('vault-problem', problem);
+    stop();
+    outbox.record('vault-problem', problem);
+    expect(heard).toEqual(['vault-problem']);
+  });
+});

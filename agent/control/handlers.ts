@@ -134,7 +134,8 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const key = db.get('SELECT public_key FROM camera WHERE serial_number = ?', serial)?.['public_key'];
       const publicKey = key instanceof Uint8Array ? key : undefined;
       const decision = await register.enrol({ serialNumber: serial, publicKey, by, reason });
-      for (const bay of parts.bays) bay.nudge();
+      // Only what changes something is worth another session of every docked camera.
+      if (decision.kind === 'enrolled' && decision.isNew) for (const bay of parts.bays) bay.nudge();
       return { serialNumber: serial, ...decision };
     },
 

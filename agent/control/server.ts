@@ -91,6 +91,8 @@ async function answer(
     });
   };
   response.setHeader('content-type', 'application/jsonl');
+  // One request a connection: what else a client sends is not waited for.
+  response.setHeader('connection', 'close');
   response.flushHeaders();
   try {
     const result = await dispatch(request, handlers, {

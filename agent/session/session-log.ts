@@ -64,11 +64,21 @@ export class SessionLog {
            hardware_revision = excluded.hardware_revision, public_key = excluded.public_key,
            last_docked_at = excluded.last_docked_at,
            last_bay = excluded.last_bay`,
-        serialNumber, model, firmware, hardwareRevision, identity.publicKey ?? null, now, now, bay,
+        serialNumber,
+        model,
+        firmware,
+        hardwareRevision,
+        identity.publicKey ?? null,
+        now,
+        now,
+        bay,
       );
       db.run(
         'INSERT INTO docking_session (id, bay, serial_number, started_at) VALUES (?, ?, ?, ?)',
-        log.id, bay, serialNumber, now,
+        log.id,
+        bay,
+        serialNumber,
+        now,
       );
       outbox.record('camera-docked', { bay, serialNumber, model, firmware, sessionId: log.id });
     });
@@ -92,7 +102,11 @@ export class SessionLog {
       db.run(
         `UPDATE docking_session SET clock_offset_ms = ?, clock_uncertainty_ms = ?, clock_drift_ppm = ?,
            clock_method = ? WHERE id = ?`,
-        offsetMs, uncertaintyMs, driftPpm ?? null, method, this.id,
+        offsetMs,
+        uncertaintyMs,
+        driftPpm ?? null,
+        method,
+        this.id,
       );
       const drift = driftPpm === undefined ? {} : { driftPpm };
       outbox.record('clock-measured', { ...this.#who(), offsetMs, uncertaintyMs, ...drift, method });
@@ -106,7 +120,10 @@ export class SessionLog {
       db.run(
         `UPDATE docking_session SET clock_set_at = ?, clock_residual_ms = ?, clock_residual_uncertainty_ms = ?
          WHERE id = ?`,
-        Math.floor(measuredAt), offsetMs, uncertaintyMs, this.id,
+        Math.floor(measuredAt),
+        offsetMs,
+        uncertaintyMs,
+        this.id,
       );
       outbox.record('clock-set', { ...this.#who(), residualMs: offsetMs, uncertaintyMs });
     });
@@ -138,8 +155,14 @@ export class SessionLog {
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
          ON CONFLICT (source_key) DO UPDATE SET code = excluded.code, detail = excluded.detail,
            last_at = excluded.last_at, attempts = attempts + 1`,
-        sourceKey, this.serialNumber, recording.path,
-        String(recording.sizeBytes), code, detail.slice(0, 500), now, now,
+        sourceKey,
+        this.serialNumber,
+        recording.path,
+        String(recording.sizeBytes),
+        code,
+        detail.slice(0, 500),
+        now,
+        now,
       );
       this.count('quarantined');
       if (known?.['code'] === code) return;
@@ -152,7 +175,8 @@ export class SessionLog {
   removalIntended(recordingId: string): void {
     this.#parts.db.run(
       'INSERT INTO removal (recording_id, intended_at) VALUES (?, ?) ON CONFLICT DO NOTHING',
-      recordingId, Math.floor(this.#parts.clock.now()),
+      recordingId,
+      Math.floor(this.#parts.clock.now()),
     );
   }
 

@@ -203,6 +203,26 @@ describe('a measurement', () => {
     expect(Math.abs(camera.trueOffsetMs() - measured.offsetMs)).toBeLessThanOrEqual(measured.uncertaintyMs);
   });
 
+  test.for([150, -150])('does not hold early readings against a clock that drifts: %d ppm', async (drift) => {
+    // One quick read proves much, the slow ones after it little: by then the clock has moved on.
+    for (let fraction = 0; fraction < 1; fraction += 0.05) {
+      const station = new VirtualClock();
+      let isSlow = false;
+      const camera = new VirtualCameraClock(station, {
+        resolutionMs: 1,
+        offsetMs: 300 + fraction,
+        driftPpm: drift,
+        delayMs: () => (isSlow ? 300 : 0.01),
+        beforeRead: (reads) => {
+          isSlow = reads > 1;
+        },
+      });
+      const measured = await measureClock(camera, station, patience);
+      const error = Math.abs(camera.trueOffsetMs() - measured.offsetMs);
+      expect(error).toBeLessThanOrEqual(measured.uncertaintyMs);
+    }
+  });
+
   test('stops when it is told to', async () => {
     const station = new VirtualClock();
     const stop = new AbortController();

@@ -78,9 +78,12 @@ describe('the control socket', () => {
     ['garbage', Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 89) & 0xff))],
     ['zeros', Buffer.alloc(100_000)],
     ['half a request line', 'POST /v1/sta\r\n\r\n'],
-    ['an endless header', `POST /v1/status HTTP/1.1\r\nx: ${'y'.repeat(200_000)}`],
-    ['two lengths', 'POST /v1/status HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx'],
-    ['a bad chunk', 'POST /v1/status HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n'],
+    ['an endless header', `POST /v1/status HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(200_000)}`],
+    [
+      'two lengths',
+      'POST /v1/status HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx',
+    ],
+    ['a bad chunk', 'POST /v1/status HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n'],
   ])('cuts off who sends %s', async (_what, bytes) => {
     expect(await send(bytes)).not.toMatch(/"kind":"result"/);
   });
@@ -123,7 +126,7 @@ describe('the control socket', () => {
     const socket = open();
     socket.resume();
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-    socket.write('POST /v1/status HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n');
+    socket.write('POST /v1/status HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n');
     const chunk = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
     let sent = 0;
     const pump = (): void => {

@@ -14,7 +14,7 @@ import { Catalogue } from '../../agent/vault/catalogue.ts';
 import { nodeDisk } from '../../agent/vault/node-disk.ts';
 import { Vault } from '../../agent/vault/vault.ts';
 import { FaultDatabase } from './fault-database.ts';
-import { FaultDisk, type DiskPlan } from './fault-disk.ts';
+import { FaultDisk, type DiskOperation, type DiskPlan } from './fault-disk.ts';
 import { killCamera } from './kill-camera.ts';
 
 const [folder = '', moment = '', n = ''] = process.argv.slice(2);
@@ -24,8 +24,23 @@ function passMoment(): void {
   if (++passed === Number(n)) process.kill(process.pid, 'SIGKILL');
 }
 
+const changes: ReadonlySet<DiskOperation> = new Set<DiskOperation>([
+  'makeFolder',
+  'open',
+  'append',
+  'truncate',
+  'sync',
+  'link',
+  'remove',
+  'syncFolder',
+]);
 const diskPlans: Readonly<Record<string, DiskPlan>> = {
-  'disk-operation': { before: passMoment },
+  // Dying before a look at the disk leaves it as dying before the next change of it, or the next commit.
+  'disk-change': {
+    before: ({ operation }) => {
+      if (changes.has(operation)) passMoment();
+    },
+  },
   'half-append': {
     onAppend: (bytes) => (passed + 1 === Number(n) ? bytes.subarray(0, bytes.length / 2) : bytes),
     after: ({ operation }) => {

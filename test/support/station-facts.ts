@@ -23,8 +23,12 @@ export async function expectStoredOnce(
   expected: Readonly<Record<string, string>>,
 ): Promise<RecordingsAnswer['recordings']> {
   const { recordings, vault } = await station.ask<RecordingsAnswer>('recordings', { limit: 1000 });
-  const stored = recordings.map(({ path, sha256 }) => [path, sha256]).sort();
-  expect(stored).toEqual(Object.entries(expected).sort());
+  const stored = recordings.map(({ path, sha256 }) => `${sha256} ${path}`).toSorted();
+  expect(stored).toEqual(
+    Object.entries(expected)
+      .map(([path, sha256]) => `${sha256} ${path}`)
+      .toSorted(),
+  );
   for (const { storedPath, sha256 } of recordings) {
     const file = resolve(vault, storedPath);
     expect(file.startsWith(`${resolve(vault)}/`)).toBe(true);

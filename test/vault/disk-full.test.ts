@@ -153,7 +153,7 @@ test('a commit that was told to have failed, on a disk that fails as well, never
     let isBroken = false;
     const fail = (): void => {
       // The catalogue is the first commit after a file was linked.
-      if (!bench.disk.steps.some(({ operation }) => operation === 'link')) return;
+      if (isBroken || !bench.disk.steps.some(({ operation }) => operation === 'link')) return;
       isBroken = true;
       throw new DockError('vault.disk-error', 'injected');
     };

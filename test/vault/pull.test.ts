@@ -89,6 +89,25 @@ describe('a camera', () => {
     await bench.expectCatalogueAgrees();
   });
 
+  test('that delivers without end is not listened to beyond the size it listed', async () => {
+    using bench = new VaultBench();
+    const offsets: number[] = [];
+    const { camera, recording } = cameraWith(
+      {
+        chunkBytes: 100,
+        onRead: (chunk, offset) => {
+          offsets.push(offset);
+          return chunk;
+        },
+      },
+      { sizeBytes: 250 },
+    );
+    await expect(bench.pull(camera, recording, bench.openSession(camera))).rejects.toMatchObject({
+      code: 'recording.size-mismatch',
+    });
+    expect(offsets).toEqual([0, 100, 200]);
+  });
+
   test('whose link breaks is asked only for what is still missing', async () => {
     using bench = new VaultBench();
     let isBroken = true;

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { flushCompileCache } from 'node:module';
 import { parseArgs } from 'node:util';
 import { asDockError } from '../protocol/errors.ts';
 import { openSerialBay } from '../dock/bay/serial-bay.ts';
@@ -55,6 +56,8 @@ async function main(): Promise<void> {
   }
   const loaded = loadConfig(values.config, process.env);
   const agent = await startAgent(loaded, systemHost(loaded.config));
+  // With NODE_COMPILE_CACHE set, the next start needs no TypeScript stripper: faster, and 25 MB less.
+  flushCompileCache();
   let isStopping = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {

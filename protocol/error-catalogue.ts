@@ -257,6 +257,11 @@ export const errorCatalogue = {
     meaning: 'another agent uses this state folder',
     nextStep: 'Stop the other agent, or give this one a state folder of its own.',
   },
+  'state.unusable': {
+    disposition: 'operator',
+    meaning: 'the state folder cannot be used',
+    nextStep: 'Give the service a folder it may write, with a path short enough for a socket (state.folder).',
+  },
   'state.damaged': {
     disposition: 'operator',
     meaning: 'the database of the station is damaged',

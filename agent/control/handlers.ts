@@ -39,6 +39,14 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
   const { config, clock, db, outbox, register, catalogue, vault, board } = parts;
   const iso = (at: number): string => new Date(at).toISOString();
 
+  /** A changed enrolment concerns its own camera, and those that wait for a place. */
+  const nudgeBays = (serialNumber: string): void => {
+    for (const bay of parts.bays) {
+      const state = board.get(bay.bay);
+      if (state?.phase !== 'ready' || state.serialNumber === serialNumber) bay.nudge();
+    }
+  };
+
   return {
     status: async () => ({
       version: parts.version,
@@ -135,14 +143,14 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       const publicKey = key instanceof Uint8Array ? key : undefined;
       const decision = await register.enrol({ serialNumber: serial, publicKey, by, reason });
       // Only what changes something is worth another session of every docked camera.
-      if (decision.kind === 'enrolled' && decision.isNew) for (const bay of parts.bays) bay.nudge();
+      if (decision.kind === 'enrolled' && decision.isNew) nudgeBays(serial);
       return { serialNumber: serial, ...decision };
     },
 
     retire: async ({ serialNumber, by, cause, note }) => {
       const serial = parseSerialNumber(serialNumber);
       await register.retire({ serialNumber: serial, by, cause, note });
-      for (const bay of parts.bays) bay.nudge();
+      nudgeBays(serial);
       return { serialNumber: serial, retired: true, usage: await register.usage() };
     },
 

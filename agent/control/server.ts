@@ -155,7 +155,7 @@ function isAnswered(path: string): Promise<boolean> {
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     // Stays for good: a failed accept later on concerns one client, not the agent.
-    server.on('error', reject);
+    server.on('error', (cause) => reject(new DockError('state.unusable', cause.message, { cause })));
     server.listen(path, () => resolve());
   });
 }

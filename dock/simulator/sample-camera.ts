@@ -7,7 +7,7 @@ import { makeSampleRecording } from './sample-recordings.ts';
 import { SimulatedCamera, type SimulatedCameraOptions } from './simulated-camera.ts';
 
 /** What tells one simulated camera from another; everything else has a sensible default. */
-export interface SampleCamera extends Partial<Omit<SimulatedCameraOptions, 'deviceClock' | 'keySeed'>> {
+export interface SampleCamera extends Partial<Omit<SimulatedCameraOptions, 'deviceClock'>> {
   readonly serialNumber: string;
   readonly clockOffsetMs?: number;
   readonly clockDriftPpm?: number;
@@ -45,7 +45,8 @@ export function sampleCamera(sample: SampleCamera, clock: Clock): SimulatedCamer
       }),
       // The key follows from the serial number: the same simulated camera proves itself again tomorrow.
       ...(hasKey && {
-        keySeed: new Uint8Array(createHash('sha256').update(`key of ${serialNumber}`).digest()),
+        keySeed:
+          sample.keySeed ?? new Uint8Array(createHash('sha256').update(`key of ${serialNumber}`).digest()),
       }),
     },
     clock,

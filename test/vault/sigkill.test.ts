@@ -1,7 +1,7 @@
 // The process can end between any two instructions: an update, the OOM killer, a power switch. A child process runs a
-// whole docking and kills itself before the n-th change of the disk, in the middle of an append, just before or just after a
-// commit; n counts up until a life passes unharmed. After every such death nothing removed from the camera is missing
-// on the station, and after one life more everything is as if there had been no death.
+// whole docking and kills itself before the n-th change of the disk, in the middle of an append, just before or just
+// after a commit; n counts up until a life passes unharmed. After every such death nothing removed from the camera is
+// missing on the station, and after one life more everything is as if there had been no death.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stationTopics } from '../protocol/mqtt/topics.ts';
+import { asDockError } from '../protocol/errors.ts';
 import type { Camera } from '../dock/camera/camera.ts';
 import type { Clock, RandomSource } from '../dock/clock.ts';
 import type { StationClockCheck } from './clock/station-clock.ts';
@@ -69,9 +70,17 @@ export async function startAgent(
 
   const boot = nextCount(db, 'boot');
   outbox.prune();
+  // Before the sessions are closed: what is adopted still belongs to the account of its session.
+  await vault.recover(stopping.signal).catch(reportVaultProblem);
   closeInterruptedSessions({ db, outbox, clock, random });
-  await vault.recover(stopping.signal);
   outbox.record('agent-started', { version, bootNumber: boot });
+
+  /** A station whose vault is broken still has to say so; every pull looks at the vault again. */
+  function reportVaultProblem(error: unknown): void {
+    const { code, message, disposition } = asDockError(error);
+    if (disposition !== 'operator') throw error;
+    outbox.record('vault-problem', { code, detail: message.slice(0, 500) });
+  }
 
   const board = new BayBoard(
     clock,

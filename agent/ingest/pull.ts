@@ -1,7 +1,8 @@
 import { DockError, hasCode } from '../../protocol/errors.ts';
 import type { Camera, ListedRecording } from '../../dock/camera/camera.ts';
 import type { VerifiedCopy } from '../../dock/camera/verified-copy.ts';
-import type { CameraDigest, Intake, IntakeContext, Vault } from '../vault/vault.ts';
+import type { CameraDigest, Intake, IntakeContext } from '../vault/intake.ts';
+import type { Vault } from '../vault/vault.ts';
 
 export interface PullRequest {
   readonly camera: Camera;

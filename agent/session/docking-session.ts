@@ -251,7 +251,6 @@ class DockingSession {
           },
           signal: this.#signal,
         });
-        if (!proof) this.#log.count('held');
         return { recording, proof, entry: proof ? undefined : this.#catalogued(recording) };
       } catch (thrown) {
         this.#signal.throwIfAborted();

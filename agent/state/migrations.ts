@@ -97,6 +97,8 @@ export const migrations: readonly string[] = [
     session_id TEXT NOT NULL REFERENCES docking_session (id),
     clock_offset_ms REAL,                -- of the camera in that session, before its clock was set
     clock_uncertainty_ms REAL,
+    clock_drift_ppm REAL,
+    clock_method TEXT,
     removed_at INTEGER,                  -- from the camera
     UNIQUE (source_key, sha256)
   ) STRICT, WITHOUT ROWID;

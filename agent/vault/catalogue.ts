@@ -19,6 +19,8 @@ export interface CatalogueEntry {
   readonly sessionId: string;
   readonly clockOffsetMs?: number;
   readonly clockUncertaintyMs?: number;
+  readonly clockDriftPpm?: number;
+  readonly clockMethod?: string;
   readonly removedAt?: number;
 }
 
@@ -113,6 +115,8 @@ export function catalogueEntry(row: Row): CatalogueEntry {
     ...(row['ended_at'] !== null && { endedAt: Number(row['ended_at']) }),
     ...(row['clock_offset_ms'] !== null && { clockOffsetMs: Number(row['clock_offset_ms']) }),
     ...(row['clock_uncertainty_ms'] !== null && { clockUncertaintyMs: Number(row['clock_uncertainty_ms']) }),
+    ...(row['clock_drift_ppm'] !== null && { clockDriftPpm: Number(row['clock_drift_ppm']) }),
+    ...(row['clock_method'] !== null && { clockMethod: String(row['clock_method']) }),
     ...(row['removed_at'] !== null && { removedAt: Number(row['removed_at']) }),
   };
 }

@@ -11,7 +11,7 @@ import { isVerifiedCopy } from '../../dock/camera/verified-copy.ts';
 import type { Clock } from '../../dock/clock.ts';
 import { systemClock } from '../../dock/host/system-clock.ts';
 import { safeName } from '../../agent/vault/safe-name.ts';
-import type { Intake, IntakeContext } from '../../agent/vault/vault.ts';
+import type { Intake, IntakeContext } from '../../agent/vault/intake.ts';
 import { ByteCamera } from '../support/byte-camera.ts';
 import type { DiskOperation, DiskPlan, DiskStep } from '../support/fault-disk.ts';
 import { VaultBench } from './vault-bench.ts';

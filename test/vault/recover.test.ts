@@ -101,7 +101,7 @@ describe('a file that was linked before a crash and is not in the catalogue', ()
     const { bench, camera, finalPath } = crashed;
     using _ = bench;
     linkSync(finalPath, partOf(crashed));
-    expect((await bench.dock(camera)).account).toMatchObject({ listed: 1, held: 1, stored: 0 });
+    expect((await bench.dock(camera)).account).toMatchObject({ listed: 1, held: 0, stored: 1 });
     expect(camera.readFrom).toHaveLength(1);
     await bench.expectAllStored(camera);
   });

@@ -96,7 +96,7 @@ export class VaultBench implements Disposable {
       for (const { kind, recording } of steps) {
         const copy = kind === 'pull' ? await this.pull(camera, recording, log) : undefined;
         if (copy) copies.push(copy);
-        else log.count('held');
+        else if (kind === 'held') log.count('held');
       }
     } catch (thrown) {
       error = thrown;

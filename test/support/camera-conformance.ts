@@ -195,15 +195,13 @@ export function cameraConformance(
           startedAt,
         })),
       ).toEqual(
-        held.store
-          .list()
-          .map(({ path, sizeBytes, kind, isProtected, startedAt }) => ({
-            path,
-            sizeBytes,
-            kind,
-            isProtected,
-            startedAt,
-          })),
+        held.store.list().map(({ path, sizeBytes, kind, isProtected, startedAt }) => ({
+          path,
+          sizeBytes,
+          kind,
+          isProtected,
+          startedAt,
+        })),
       );
       expect(new Set(listed.map(({ id }) => id)).size).toBe(listed.length);
       expect(listed.every(({ defect }) => defect === undefined)).toBe(true);

@@ -238,6 +238,31 @@ describe('room on the disk', () => {
     await bench.expectAllStored(camera);
   });
 
+  test('is made by dropping parts that nobody is working on, never one that is being pulled', async () => {
+    using bench = new VaultBench({ clock: hastyClock() });
+    const diskBytes = 1_000_000;
+    bench.disk.plan = { freeBytes: () => diskBytes - usedBytes(bench) };
+    const camera = new ByteCamera();
+    const sessionId = bench.openSession(camera).id;
+    const [idle, busy] = [camera.add('/IDLE.MP4', 500_000), camera.add('/BUSY.MP4', 300_000)];
+    const begun = await bench.vault.begin(idle, { ...context, sessionId }, bench.signal);
+    await begun?.write(camera.bytes(idle).subarray(0, 400_000));
+    await begun?.[Symbol.asyncDispose]();
+    await using pulling = await bench.vault.begin(busy, { ...context, sessionId }, bench.signal);
+    await pulling?.write(camera.bytes(busy).subarray(0, 300_000));
+
+    await using other = await bench.vault.begin(
+      camera.add('/NEW.MP4', 600_000),
+      { ...context, sessionId },
+      bench.signal,
+    );
+    expect(other?.receivedBytes).toBe(0);
+    await expect(bench.vault.begin(idle, { ...context, sessionId }, bench.signal)).rejects.toMatchObject({
+      code: 'vault.disk-full',
+    });
+    await pulling?.commit('unknown', bench.signal);
+  });
+
   test('for a resumed recording is only what it still lacks', async () => {
     using bench = new VaultBench({ clock: hastyClock() });
     const camera = new ByteCamera({ chunkBytes: 300_000 });

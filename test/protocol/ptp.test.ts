@@ -3,7 +3,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DockError } from '../../protocol/errors.ts';
-import { ContainerStream, encodeCommand, encodeData, type ContainerPart } from '../../protocol/ptp/container.ts';
+import {
+  ContainerStream,
+  encodeCommand,
+  encodeData,
+  type ContainerPart,
+} from '../../protocol/ptp/container.ts';
 import {
   decodeDeviceInfo,
   decodeDevicePropDesc,
@@ -67,7 +72,9 @@ function readAll(bytes: Uint8Array, cuts: readonly number[], maxPacketBytes = 51
 }
 
 function payload(parts: readonly ContainerPart[]): string {
-  return Buffer.concat(parts.flatMap((part) => (part.kind === 'data' ? [part.bytes] : []))).toString('latin1');
+  return Buffer.concat(parts.flatMap((part) => (part.kind === 'data' ? [part.bytes] : []))).toString(
+    'latin1',
+  );
 }
 
 function outcome(work: () => unknown): unknown {
@@ -104,7 +111,11 @@ describe('containers', () => {
     const head = annotatedHex('ffffffff 0200 0910 05000000');
     for (const last of [Uint8Array.of(1, 2, 3), new Uint8Array(0)]) {
       const stream = new ContainerStream(16);
-      const parts = [...stream.push(Buffer.concat([head, new Uint8Array(4)])), ...stream.push(new Uint8Array(32)), ...stream.push(last)];
+      const parts = [
+        ...stream.push(Buffer.concat([head, new Uint8Array(4)])),
+        ...stream.push(new Uint8Array(32)),
+        ...stream.push(last),
+      ];
       expect(parts.at(-1)).toMatchObject({ kind: 'data-end', sizeBytes: 36 + last.length });
       expect(stream.push(dataThenResponse.subarray(17))).toMatchObject([{ kind: 'response' }]);
     }
@@ -113,11 +124,17 @@ describe('containers', () => {
   test('a zero-length packet after aligned data is passed over, but not without end', () => {
     const stream = new ContainerStream(512);
     expect(stream.push(new Uint8Array(0))).toEqual([]);
-    expect(outcome(() => Array.from({ length: 10 }, () => stream.push(new Uint8Array(0))))).toBe('wire.malformed');
+    expect(outcome(() => Array.from({ length: 10 }, () => stream.push(new Uint8Array(0))))).toBe(
+      'wire.malformed',
+    );
   });
 
   test('an impossible header is an error, not a length to wait for', () => {
-    for (const hex of ['0b000000 0300 0120 05000000', '00100000 0300 0120 05000000', '10000000 0900 0120 05000000']) {
+    for (const hex of [
+      '0b000000 0300 0120 05000000',
+      '00100000 0300 0120 05000000',
+      '10000000 0900 0120 05000000',
+    ]) {
       expect(outcome(() => new ContainerStream(512).push(annotatedHex(hex)))).toBe('wire.malformed');
     }
   });
@@ -147,14 +164,23 @@ describe('datasets', () => {
   });
 
   test('a 64-bit size in the middle, as some Samsung devices send it, is recognised', () => {
-    const shifted = Buffer.concat([objectInfo.subarray(0, 8), annotatedHex('01000000 02000000'), objectInfo.subarray(12)]);
+    const shifted = Buffer.concat([
+      objectInfo.subarray(0, 8),
+      annotatedHex('01000000 02000000'),
+      objectInfo.subarray(12),
+    ]);
     expect(decodeObjectInfo(shifted)).toMatchObject({ sizeBytes: 2 * 2 ** 32 + 1, name: 'A.MP4' });
   });
 
   test('device information names operations and the serial number', () => {
     const info = decodeDeviceInfo(deviceInfo);
     expect([...info.operations]).toEqual([0x1001, 0x95c1]);
-    expect(info).toMatchObject({ extensionDescription: 'a:', manufacturer: 'M', model: 'B', serialNumber: 'S1' });
+    expect(info).toMatchObject({
+      extensionDescription: 'a:',
+      manufacturer: 'M',
+      model: 'B',
+      serialNumber: 'S1',
+    });
   });
 
   test('device information that ends before the serial number is read as far as it goes', () => {
@@ -224,9 +250,12 @@ describe('dates', () => {
     }
   });
 
-  test.each(['', '00000000T000000', '20261322T183005', '2026-11-22', '20261122T18300'])('%j is no date', (text) => {
-    expect(parsePtpDate(text)).toBeUndefined();
-  });
+  test.each(['', '00000000T000000', '20261322T183005', '2026-11-22', '20261122T18300'])(
+    '%j is no date',
+    (text) => {
+      expect(parsePtpDate(text)).toBeUndefined();
+    },
+  );
 });
 
 describe('quirks', () => {
@@ -237,7 +266,11 @@ describe('quirks', () => {
   });
 
   test('all matching rules apply together', () => {
-    const samsung = { ...device, vendorId: 0x04e8, extensionDescription: 'microsoft.com: 1.0; android.com: 1.0;' };
+    const samsung = {
+      ...device,
+      vendorId: 0x04e8,
+      extensionDescription: 'microsoft.com: 1.0; android.com: 1.0;',
+    };
     expect(quirksFor(samsung)).toEqual({ ...noQuirks, avoidAlignedTail: true, longTimeout: true });
   });
 });

@@ -1,6 +1,6 @@
 import type { CameraClock } from '../../dock/camera/camera.ts';
 import type { Clock } from '../../dock/clock.ts';
-import { DockError } from '../../protocol/errors.ts';
+import { DockError, hasCode } from '../../protocol/errors.ts';
 import { measureClock, untilTick, type ClockMeasurement } from './measure.ts';
 
 /** Clocks that keep their fraction of a second when set cannot be brought closer than one step. */
@@ -23,7 +23,7 @@ export async function setClock(
     const waitMs = untilTick({ nowMs: clock.now(), offsetMs: 0, resolutionMs: unitMs, shortestRoundTripMs });
     await clock.sleep(waitMs, signal);
     const arrivesAt = clock.now() + shortestRoundTripMs / 2;
-    await camera.set(Math.round(arrivesAt / unitMs) * unitMs, signal);
+    await camera.set(Math.round(arrivesAt / unitMs) * unitMs, signal).catch(unlessMeasurable);
     const result = await measureClock(camera, clock, { maxMs: options.measureForMs, signal });
     const isClose = Math.abs(result.offsetMs) <= options.toleranceMs + result.uncertaintyMs;
     if (isClose) return result;
@@ -37,4 +37,9 @@ export async function setClock(
     }
     shortestRoundTripMs = Math.min(shortestRoundTripMs, result.shortestRoundTripMs);
   }
+}
+
+/** Busy, or an answer that was lost: what the clock shows now tells whether it was set. */
+function unlessMeasurable(error: unknown): void {
+  if (!hasCode(error, 'smp.busy', 'wire.timeout')) throw error;
 }

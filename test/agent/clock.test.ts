@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CamerasAnswer } from '../../agent/cli/answers.ts';
 import { measureClock } from '../../agent/clock/measure.ts';
+import { DockError } from '../../protocol/errors.ts';
 import { setClock } from '../../agent/clock/set.ts';
 import { driftPpm } from '../../agent/clock/settle.ts';
 import { parseChronyTracking, parseTimesync } from '../../agent/clock/station-clock.ts';
@@ -136,6 +137,31 @@ describe('a clock of whole seconds', () => {
     expect(Math.abs(camera.trueOffsetMs())).toBeGreaterThan(100);
     expect(Math.abs(camera.trueOffsetMs() - after.offsetMs)).toBeLessThanOrEqual(after.uncertaintyMs);
     expect(after.uncertaintyMs).toBeLessThan(15);
+  });
+
+  test.for([
+    ['smp.busy', false],
+    ['wire.timeout', true],
+  ] as const)('is set in the end when the first answer is %s', async ([code, isExecuted]) => {
+    const station = new VirtualClock();
+    const camera = new VirtualCameraClock(station, {
+      resolutionMs: 1000,
+      offsetMs: 4321.5,
+      delayMs: () => 5,
+    });
+    let sets = 0;
+    const flaky = {
+      resolutionMs: 1000,
+      read: camera.read.bind(camera),
+      set: async (at: number, signal: AbortSignal) => {
+        if (++sets > 1 || isExecuted) await camera.set(at, signal);
+        if (sets === 1) throw new DockError(code);
+      },
+    };
+    const options = { shortestRoundTripMs: 10, toleranceMs: 100, measureForMs: 5000, signal };
+    await setClock(flaky, station, options);
+    expect(Math.abs(camera.trueOffsetMs())).toBeLessThan(5);
+    expect(sets).toBe(isExecuted ? 1 : 2);
   });
 
   test('that does not keep what it is set to is reported', async () => {

@@ -20,6 +20,7 @@ import type {
   StatusAnswer,
 } from '../agent/cli/answers.ts';
 import { bytes, offset, table } from '../agent/cli/output.ts';
+import { agentCommand } from './agent-command.ts';
 import type { EventEnvelope } from '../protocol/mqtt/events.ts';
 import { openPty } from '../dock/host/pty.ts';
 import { systemClock, systemRandom } from '../dock/host/system-clock.ts';
@@ -135,9 +136,8 @@ ${bays.join('\n')}`,
 
 function startAgent(config: string): ChildProcess {
   const log = openSync(join(folder, 'agent.log'), 'a');
-  const agent = spawn(process.execPath, [join(root, 'agent/main.ts'), '--config', config], {
-    stdio: ['ignore', 'ignore', log],
-  });
+  const { command, args, options } = agentCommand(config);
+  const agent = spawn(command, args, { ...options, stdio: ['ignore', 'ignore', log] });
   process.on('exit', () => agent.kill('SIGKILL'));
   return agent;
 }

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes } from 'aedes';
 import { DockError } from '../../protocol/errors.ts';
+import './mqtt-packet-memory.ts';
 
 /** A broker of our own, for stations where none is configured; loopback only, MQTT 3.1.1 only. */
 export interface EmbeddedBroker extends AsyncDisposable {

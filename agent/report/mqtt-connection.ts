@@ -6,6 +6,7 @@ import mqtt, {
 } from 'mqtt';
 import { DockError } from '../../protocol/errors.ts';
 import { withDeadline, type Clock } from '../../dock/clock.ts';
+import './mqtt-packet-memory.ts';
 
 export interface MqttOptions {
   readonly url: string;

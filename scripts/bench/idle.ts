@@ -8,6 +8,7 @@ import { bytes } from '../../agent/cli/output.ts';
 import { systemClock } from '../../dock/host/system-clock.ts';
 import { normEditions } from '../../protocol/norm/editions.ts';
 import { quotaFor } from '../../protocol/norm/quota.ts';
+import { agentCommand } from '../agent-command.ts';
 import { endProcess, startHelper } from './helper-process.ts';
 import type { IdleCamerasTask } from './idle-cameras.ts';
 import { processMemory, threadsCpuSeconds, type ProcessMemory } from './process-status.ts';
@@ -41,19 +42,24 @@ export async function benchIdle(options: BenchOptions): Promise<BenchReport> {
   } finally {
     await endProcess(floor);
   }
+  // The first start after an update strips the types and fills the compile cache; every later one is like these.
+  await withAgent('warm', 0, options, async () => undefined);
   for (const bayCount of bayCounts) {
-    await withAgent(bayCount, options, (agent) => measure(`agent, ${bayCount} bays`, agent));
+    await withAgent(`agent-${bayCount}`, bayCount, options, (agent) =>
+      measure(`agent, ${bayCount} bays`, agent),
+    );
   }
   return report(figures, seconds);
 }
 
 /** Runs the real agent, with a finished camera in every bay. */
 async function withAgent(
+  name: string,
   bayCount: number,
   { folder: parent, signal, say }: BenchOptions,
   work: (agent: ChildProcess) => Promise<void>,
 ): Promise<void> {
-  const folder = join(parent, `agent-${bayCount}`);
+  const folder = join(parent, name);
   mkdirSync(folder);
   const paths = Array.from({ length: bayCount }, (_, index) => join(folder, `bay${index + 1}`));
   const config = join(folder, 'config.toml');
@@ -63,8 +69,8 @@ async function withAgent(
   await using cameras = startHelper<{ isReady: true }>('idle-cameras.ts', task);
   await cameras.next();
   const log = openSync(join(folder, 'agent.log'), 'w');
-  const main = join(import.meta.dirname, '../../agent/main.ts');
-  const agent = spawn(process.execPath, [main, '--config', config], { stdio: ['ignore', 'ignore', log] });
+  const { command, args, options } = agentCommand(config);
+  const agent = spawn(command, args, { ...options, stdio: ['ignore', 'ignore', log] });
   try {
     say(`idle: starting the agent with ${bayCount} bays`);
     await untilAtRest(agent, join(folder, 'control.sock'), signal);

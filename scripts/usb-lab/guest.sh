@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs in the virtual machine: loads the USB stack, starts udev, runs the command, hands its status out.
-. <(head -n 2 /mnt/lab/command)
+eval "$(head -n 1 /mnt/lab/command)"
 export LAB_EXCHANGE=/mnt/lab
 mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts 2>/dev/null

@@ -80,14 +80,14 @@ describe('a line that cannot be trusted', () => {
       );
       const end = performance.now() + noiseMs;
       let sentBytes = 0;
-      while (performance.now() < end) {
+      // A busy machine reads slowly: for so long, and for so much.
+      while (performance.now() < end || sentBytes < 100_000) {
         const chunk = Buffer.concat([randomBytes(2000), text, randomBytes(2000)]);
         await link.write(chunk);
         sentBytes += chunk.length;
         // Gives the agent its turn, as a real line with its baud rate does.
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
-      expect(sentBytes).toBeGreaterThan(100_000);
       expect((await station.sessions()).length).toBe(0);
       const held = storeOf({ 'A.MP4': 20_000 });
       void serveCamera(quickCamera({ serialNumber: 'BC-1', store: held.store }), link, systemRandom);

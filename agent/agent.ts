@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stationTopics } from '../protocol/mqtt/topics.ts';
-import { asDockError } from '../protocol/errors.ts';
+import { asDockError, DockError } from '../protocol/errors.ts';
 import type { Camera } from '../dock/camera/camera.ts';
 import type { Clock, RandomSource } from '../dock/clock.ts';
 import type { StationClockCheck } from './clock/station-clock.ts';
@@ -55,6 +55,7 @@ export async function startAgent(
   const { config } = loaded;
   const { clock, random, disk, log } = host;
   const stopping = new AbortController();
+  const access = credentials(config);
   await using stack = new AsyncDisposableStack();
 
   stack.use(lockState(config.state.folder));
@@ -100,7 +101,7 @@ export async function startAgent(
   const { department, post, name } = config.station;
   const topics = stationTopics({ department, post, station: name });
   const documents = new StateDocuments({ clock, db, board, register, outbox, topics });
-  const broker = { url: brokerUrl, clientId: `dock-${department}-${post}-${name}`, ...credentials(config) };
+  const broker = { url: brokerUrl, clientId: `dock-${department}-${post}-${name}`, ...access };
   const reporter = new Reporter({ clock, random, db, outbox, documents, log, topics, broker, boot, version });
 
   const socketPath = socketPathOf(config);
@@ -117,6 +118,7 @@ export async function startAgent(
     board,
     bays,
     reporter,
+    checkStationClock: host.checkStationClock,
     brokerUrl,
     version,
     boot,
@@ -152,9 +154,17 @@ export async function startAgent(
   };
 }
 
+function readGiven(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new DockError('config.unreadable', cause instanceof Error ? cause.message : path, { cause });
+  }
+}
+
 function credentials({ broker }: Config) {
   const file = (path: string | undefined): Buffer | undefined =>
-    path === undefined ? undefined : readFileSync(path);
+    path === undefined ? undefined : readGiven(path);
   const [password, ca, cert, key] = [
     broker.password_file,
     broker.ca_file,

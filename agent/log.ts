@@ -11,7 +11,6 @@ export const logEvents = [
   'broker-lost',
   'control-failed',
   'session-finished',
-  'task-failed',
 ] as const;
 export type LogEvent = (typeof logEvents)[number];
 

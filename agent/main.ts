@@ -77,4 +77,12 @@ function fail(error: unknown): void {
   process.exit(1);
 }
 
-main().catch(fail);
+main().catch((error: unknown) => {
+  if (!isUsageError(error)) return fail(error);
+  process.stderr.write(`dock-agent: ${error.message}\n\n${usage}`);
+  process.exit(1);
+});
+
+function isUsageError(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+}

@@ -139,6 +139,10 @@ function startAgent(config: string): ChildProcess {
   const { command, args, options } = agentCommand(config);
   const agent = spawn(command, args, { ...options, stdio: ['ignore', 'ignore', log] });
   process.on('exit', () => agent.kill('SIGKILL'));
+  // A signal ends this process without that event; --stay waits for SIGINT itself.
+  for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
+    if (signal !== 'SIGINT' || !flags.stay) process.on(signal, () => process.exit(1));
+  }
   return agent;
 }
 
@@ -446,7 +450,10 @@ function report(
     `\nRefused by the norm: ${String(refusal?.data['serialNumber'])}\n  ${String(refusal?.data['reason'])}`,
   );
   say(`\n$ dockctl status\n${dockctl}`);
-  say(`MQTT: ${events.length} events arrived at a subscriber, none missing.`);
+  const sequence = events.map(({ seq }) => seq);
+  say(
+    `MQTT: events ${Math.min(...sequence)} to ${Math.max(...sequence)} arrived at a subscriber (${events.length}).`,
+  );
   say(`Files: ${bytes(figures.storedBytes)} in ${figures.vault}`);
   say(
     figures.problems.length === 0

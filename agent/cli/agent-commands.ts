@@ -155,6 +155,7 @@ function showStatus(status: StatusAnswer): string {
     '',
     showQuota(status.quota),
     `Recordings   ${status.recordings} stored, ${status.quarantined} in quarantine, ${bytes(status.vault.freeBytes)} free in ${status.vault.folder}`,
+    `Clock        ${status.stationClock.isTrusted ? 'may be given to cameras' : 'cameras are NOT set'}: ${printable(status.stationClock.evidence)}`,
     `Broker       ${status.broker.url}, ${status.broker.isConnected ? `connected (MQTT ${status.broker.protocolVersion === 5 ? '5' : '3.1.1'})` : `not connected: ${printable(status.broker.problem ?? 'not yet')}`}, ${status.broker.waitingEvents} events waiting`,
   ];
   return lines.join('\n');
@@ -189,6 +190,7 @@ function showCameras({ cameras }: CamerasAnswer): string {
       'BATTERY',
       'CLOCK WAS',
       'CLOCK IS',
+      'DRIFT',
       'RECORDINGS',
       'LAST DOCKED',
     ],
@@ -201,11 +203,16 @@ function showCameras({ cameras }: CamerasAnswer): string {
       camera.health?.batteryPercent === undefined ? '-' : `${camera.health.batteryPercent} %`,
       offset(camera.clock?.offsetMs ?? null, camera.clock?.uncertaintyMs ?? null),
       offset(camera.clock?.residualMs ?? null, camera.clock?.residualUncertaintyMs ?? null),
+      drift(camera.clock?.driftPpm ?? null),
       String(camera.recordings),
       camera.lastDockedAt ?? '-',
     ]),
-    [3, 5, 8],
+    [3, 5, 8, 9],
   );
+}
+
+function drift(ppm: number | null): string {
+  return ppm === null ? '-' : `${ppm.toFixed(1)} ppm`;
 }
 
 function showRecordings({ recordings, vault }: RecordingsAnswer): string {

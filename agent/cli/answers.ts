@@ -1,3 +1,4 @@
+import type { StationClockState } from '../clock/station-clock.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
 import type { EventEnvelope } from '../../protocol/mqtt/events.ts';
 import type { EnrolmentDecision, QuotaUsage } from '../enrolment/register.ts';
@@ -17,6 +18,8 @@ export interface StatusAnswer extends BaysAnswer {
   readonly recordings: number;
   readonly quarantined: number;
   readonly vault: { readonly folder: string; readonly freeBytes: number };
+  /** Whether the clock of the station may be given to cameras, and why. */
+  readonly stationClock: StationClockState;
   readonly broker: {
     readonly url: string;
     readonly isConnected: boolean;
@@ -73,6 +76,7 @@ export interface SessionsAnswer {
     readonly pullMs: number;
     readonly clockOffsetMs: number | null;
     readonly clockUncertaintyMs: number | null;
+    readonly clockDriftPpm: number | null;
     readonly clockMethod: string | null;
     readonly clockResidualMs: number | null;
     readonly clockResidualUncertaintyMs: number | null;

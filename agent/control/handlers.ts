@@ -2,6 +2,7 @@ import { parseSerialNumber } from '../../dock/camera/serial-number.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
 import { asDockError } from '../../protocol/errors.ts';
+import type { StationClockCheck } from '../clock/station-clock.ts';
 import type { Config } from '../config/schema.ts';
 import type { Register } from '../enrolment/register.ts';
 import type { Outbox } from '../report/outbox.ts';
@@ -28,6 +29,7 @@ export interface HandlerParts {
   readonly board: BayBoard;
   readonly bays: readonly BayLoop[];
   readonly reporter: Reporter;
+  readonly checkStationClock: StationClockCheck;
   readonly brokerUrl: string;
   readonly version: string;
   readonly boot: number;
@@ -60,6 +62,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       recordings: catalogue.count(),
       quarantined: Number(db.get('SELECT count(*) AS n FROM quarantine')?.['n']),
       vault: { folder: vault.folder, freeBytes: await parts.disk.freeBytes(vault.folder) },
+      stationClock: await parts.checkStationClock(),
       broker: { url: parts.brokerUrl, ...parts.reporter.state, waitingEvents: outbox.depth() },
     }),
 
@@ -131,6 +134,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
         pullMs: row['pull_ms'],
         clockOffsetMs: row['clock_offset_ms'],
         clockUncertaintyMs: row['clock_uncertainty_ms'],
+        clockDriftPpm: row['clock_drift_ppm'],
         clockMethod: row['clock_method'],
         clockResidualMs: row['clock_residual_ms'],
         clockResidualUncertaintyMs: row['clock_residual_uncertainty_ms'],
@@ -149,8 +153,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
 
     retire: async ({ serialNumber, by, cause, note }) => {
       const serial = parseSerialNumber(serialNumber);
-      await register.retire({ serialNumber: serial, by, cause, note });
-      nudgeBays(serial);
+      if (await register.retire({ serialNumber: serial, by, cause, note })) nudgeBays(serial);
       return { serialNumber: serial, retired: true, usage: await register.usage() };
     },
 

@@ -26,7 +26,13 @@ export async function admitCamera(
   const standing = await register.standing(serialNumber);
   switch (standing.kind) {
     case 'enrolled':
-      if (standing.publicKey) await proveIdentity(camera, standing.publicKey, parts);
+      if (standing.publicKey) {
+        await proveIdentity(camera, standing.publicKey, parts);
+      } else if (publicKey) {
+        // Enrolled by hand before it was ever docked: its key is fixed the first time it shows one.
+        await proveIdentity(camera, publicKey, parts);
+        await register.fixKey(serialNumber, publicKey);
+      }
       return { kind: 'admitted' };
     case 'retired':
       return refused(await register.refuse({ serialNumber, by: 'automatic', code: 'enrolment.retired' }));

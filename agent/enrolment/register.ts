@@ -12,10 +12,13 @@ export interface Register {
   standing(serialNumber: string): Promise<Standing>;
   /** Takes the camera if there is a place for it, else refuses and records the refusal. */
   enrol(request: EnrolRequest): Promise<EnrolmentDecision>;
+  /** Fixes the key of a camera that was enrolled before it could show one; a key once fixed stays. */
+  fixKey(serialNumber: string, publicKey: Uint8Array): Promise<void>;
   /** Records that a camera was turned away without trying to enrol it; one that is enrolled stays so. */
   refuse(request: { serialNumber: string; by: string; code: ErrorCode }): Promise<EnrolmentDecision>;
   /** Frees the place of a camera. Errors: `enrolment.unknown-camera`. */
-  retire(request: RetireRequest): Promise<void>;
+  /** True when it was enrolled until now. */
+  retire(request: RetireRequest): Promise<boolean>;
   usage(): Promise<QuotaUsage>;
   list(): Promise<Enrolment[]>;
 }

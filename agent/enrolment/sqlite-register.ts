@@ -64,10 +64,18 @@ export class SqliteRegister implements Register {
     });
   }
 
-  async retire({ serialNumber, by, cause, note }: RetireRequest): Promise<void> {
-    this.#db.transaction(() => {
+  async fixKey(serialNumber: string, publicKey: Uint8Array): Promise<void> {
+    this.#db.run(
+      `UPDATE enrolment SET public_key = ? WHERE serial_number = ? AND state = 'enrolled' AND public_key IS NULL`,
+      publicKey,
+      serialNumber,
+    );
+  }
+
+  async retire({ serialNumber, by, cause, note }: RetireRequest): Promise<boolean> {
+    return this.#db.transaction(() => {
       const state = this.#state(serialNumber);
-      if (state === 'retired') return;
+      if (state === 'retired') return false;
       if (state !== 'enrolled') throw new DockError('enrolment.unknown-camera', serialNumber);
       const usage = this.#usage();
       this.#db.run(
@@ -83,6 +91,7 @@ export class SqliteRegister implements Register {
         usage,
       );
       this.#outbox.record('camera-retired', { serialNumber, by, cause, note, ...normNumbers(usage) });
+      return true;
     });
   }
 
@@ -175,11 +184,9 @@ export class SqliteRegister implements Register {
 
 function refusalReason(code: ErrorCode, usage: QuotaUsage): string {
   const { meaning } = errorCatalogue[code];
-  if (code !== 'enrolment.quota-full') return meaning;
-  return (
-    `${meaning}: ${usage.enrolled} of ${usage.quota} sets are taken, headcount ${usage.headcount}, ` +
-    `row ${usage.row} of ${usage.citation}`
-  );
+  const headcount = usage.isHeadcountKnown ? `headcount ${usage.headcount}` : 'headcount unknown';
+  const rule = usage.row === 0 ? 'no row applies' : `row ${usage.row}`;
+  return `${meaning}: ${usage.enrolled} of ${usage.quota} sets are taken, ${headcount}, ${rule} of ${usage.citation}`;
 }
 
 function normNumbers(usage: QuotaUsage) {

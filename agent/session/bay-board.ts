@@ -54,7 +54,12 @@ export class BayBoard {
     const before = this.#states.get(bay);
     const isEmpty = phase === 'empty' || phase === 'identifying';
     const serialNumber = facts.serialNumber ?? (isEmpty ? undefined : before?.serialNumber);
-    if (before?.phase === phase && before.code === facts.code && before.serialNumber === serialNumber) return;
+    const isSame =
+      before?.phase === phase &&
+      before.code === facts.code &&
+      before.detail === facts.detail &&
+      before.serialNumber === serialNumber;
+    if (isSame) return;
     if (phase === 'pulling') this.#pullStartedMs.set(bay, this.#clock.monotonic());
     this.#put({
       ...(isEmpty || !before ? idle : progressOf(before)),

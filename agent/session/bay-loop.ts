@@ -100,9 +100,9 @@ export class BayLoop {
     board.phase(this.bay, 'identifying');
     board.phase(this.bay, 'enrolling', { serialNumber });
     let retryFactor = 1;
-    for (let isThere = true; isThere;) {
+    for (let isThere = true, isFirst = true; isThere; isFirst = false) {
       this.#isNudged = false; // a nudge during the session may concern what it has decided already
-      const result = await this.#session(camera, signal);
+      const result = await this.#session(camera, isFirst, signal);
       if (signal.aborted || result.outcome === 'interrupted') break;
       if (result.account.stored > 0) retryFactor = 1;
       // A camera that is done stays until it is taken; one that needs something is tried again.
@@ -117,12 +117,12 @@ export class BayLoop {
 
   #lastSessionId = '';
 
-  async #session(camera: Camera, signal: AbortSignal): Promise<SessionResult> {
+  async #session(camera: Camera, isFirst: boolean, signal: AbortSignal): Promise<SessionResult> {
     const { board, log } = this.#parts;
     const { bay } = this;
     const result = await runDockingSession(
       camera,
-      bay,
+      { bay, isFirst },
       this.#parts,
       {
         phase: (phase) => board.phase(bay, phase),

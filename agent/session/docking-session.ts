@@ -52,12 +52,12 @@ export interface SessionResult {
  */
 export async function runDockingSession(
   camera: Camera,
-  bay: number,
+  docking: { readonly bay: number; readonly isFirst: boolean },
   parts: SessionParts,
   progress: SessionProgress,
   signal: AbortSignal,
 ): Promise<SessionResult> {
-  const log = SessionLog.open(parts, bay, camera.identity);
+  const log = SessionLog.open(parts, docking, camera.identity);
   try {
     const end = await new DockingSession(camera, log, parts, progress, signal).run();
     return { sessionId: log.id, ...end, account: log.close(end.outcome, end.code) };
@@ -82,6 +82,10 @@ async function isUnchanged(camera: Camera, error: DockError, signal: AbortSignal
     () => true,
     () => false,
   );
+}
+
+function needsReopening(error: unknown): boolean {
+  return remedyFor(asDockError(error), 0) === 'reopen';
 }
 
 type SessionEnd = Pick<SessionResult, 'outcome' | 'code' | 'detail'>;
@@ -141,8 +145,12 @@ class DockingSession {
 
   /** What is on a camera that is not enrolled is counted and left alone. */
   async #countUntouched(): Promise<void> {
-    const listed = await this.#list();
-    this.#log.count('refused', listed.length);
+    const listed = await this.#list().catch((error: unknown) => {
+      if (needsReopening(error)) throw error;
+      return [];
+    });
+    this.#progress.planned({ recordings: listed.length, bytes: 0 });
+    this.#log.recordingsRefused(listed.map((recording) => ({ recording, code: 'recording.not-enrolled' })));
   }
 
   async #settleClock(): Promise<void> {
@@ -166,7 +174,8 @@ class DockingSession {
       const health = await this.#camera.health?.(this.#signal);
       if (health) this.#log.health(health);
     } catch (error) {
-      if (remedyFor(asDockError(error), 0) === 'reopen') throw error;
+      if (needsReopening(error)) throw error;
+      this.#log.noHealth(asDockError(error).message);
     }
   }
 
@@ -191,7 +200,7 @@ class DockingSession {
     if (this.#isListWhole) this.#log.settleRemovals(listed);
     const steps = planIngest({
       serialNumber: this.#log.serialNumber,
-      listed,
+      listed: await this.#telltale(listed),
       maxRecordingBytes: config.vault.max_recording_bytes,
       find: (sourceKey, sha256) => catalogue.find(sourceKey, sha256),
     });
@@ -226,6 +235,22 @@ class DockingSession {
       }
     }
     return safe;
+  }
+
+  /**
+   * A recording without digest and times is told from an older one of its name and size by its bytes alone: where
+   * the catalogue has such a one, the camera is asked for the digest.
+   */
+  async #telltale(listed: readonly ListedRecording[]): Promise<ListedRecording[]> {
+    const told: ListedRecording[] = [];
+    for (const recording of listed) {
+      const hasNothing = (recording.sha256 ?? recording.startedAt ?? recording.endedAt) === undefined;
+      const isKnown =
+        hasNothing && recording.defect === undefined && this.#catalogued(recording) !== undefined;
+      const sha256 = isKnown ? await this.#camera.digest?.(recording, this.#signal) : undefined;
+      told.push(sha256 === undefined ? recording : { ...recording, sha256 });
+    }
+    return told;
   }
 
   /** Tries a recording until it is stored or has to be left; undefined when it was quarantined. */

@@ -46,8 +46,12 @@ export class SessionLog {
     this.serialNumber = session.serialNumber;
   }
 
-  /** Opens the session and notes the camera as seen. */
-  static open(parts: LogParts, bay: number, identity: CameraIdentity): SessionLog {
+  /** Opens the session and notes the camera as seen; the first of a docking says so. */
+  static open(
+    parts: LogParts,
+    { bay, isFirst }: { bay: number; isFirst: boolean },
+    identity: CameraIdentity,
+  ): SessionLog {
     const { db, outbox, clock, random } = parts;
     const log = new SessionLog(parts, {
       id: uuidV7(clock, random),
@@ -80,7 +84,7 @@ export class SessionLog {
         serialNumber,
         now,
       );
-      outbox.record('camera-docked', { bay, serialNumber, model, firmware, sessionId: log.id });
+      if (isFirst) outbox.record('camera-docked', { bay, serialNumber, model, firmware, sessionId: log.id });
     });
     return log;
   }
@@ -93,6 +97,14 @@ export class SessionLog {
   health(health: CameraHealth): void {
     const { db } = this.#parts;
     db.run('UPDATE camera SET health = ? WHERE serial_number = ?', JSON.stringify(health), this.serialNumber);
+  }
+
+  noHealth(detail: string): void {
+    this.#parts.outbox.record('health-missing', {
+      ...this.#who(),
+      code: 'camera.no-health',
+      detail: detail.slice(0, 500),
+    });
   }
 
   clockMeasured(measured: ClockMeasurement, driftPpm: number | undefined): void {

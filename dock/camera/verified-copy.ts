@@ -3,7 +3,7 @@
  * camera delivered, and committed to the catalogue. Removing a recording from a camera takes one.
  *
  * The class is not exported, so a VerifiedCopy can be had only from `attestVerifiedCopy`, and lint lets
- * only agent/vault/vault.ts import that.
+ * only the vault (vault.ts, intake.ts) import that.
  */
 class AttestedCopy {
   readonly recordingId: string;

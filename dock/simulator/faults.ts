@@ -7,27 +7,39 @@ const bytes = z.coerce.number().int().min(1);
  * camera runs. `npm run simulate:camera -- --fault NAME[=VALUE]` sets them from the command line.
  */
 export const cameraFaults = z.strictObject({
-  silent: z.coerce.boolean().optional().describe('answers nothing'),
+  silent: z.stringbool().or(z.boolean()).optional().describe('answers nothing'),
   corruptOneByteIn: bytes.optional().describe('flips one bit in about one of N bytes it sends'),
   stallAfterBytes: bytes.optional().describe('stops answering downloads after N bytes of recordings'),
   unplugAfterBytes: bytes.optional().describe('pulls its own cable after N bytes on the wire'),
-  wrongDigest: z.coerce.boolean().optional().describe('states digests that are not those of its recordings'),
+  wrongDigest: z
+    .stringbool()
+    .or(z.boolean())
+    .optional()
+    .describe('states digests that are not those of its recordings'),
   lyingSizeBytes: z.coerce.bigint().optional().describe('lists sizes that are N bytes too large'),
-  storageFull: z.coerce.boolean().optional().describe('reports a full storage'),
+  storageFull: z.stringbool().or(z.boolean()).optional().describe('reports a full storage'),
   clockNeverSet: z.coerce
     .boolean()
     .optional()
     .describe('has a clock that was never set, and forgets it again'),
-  refuseRemoval: z.coerce.boolean().optional().describe('refuses to remove recordings'),
-  repeatAnswers: z.coerce.boolean().optional().describe('sends every answer twice'),
+  refuseRemoval: z.stringbool().or(z.boolean()).optional().describe('refuses to remove recordings'),
+  repeatAnswers: z.stringbool().or(z.boolean()).optional().describe('sends every answer twice'),
   delayOneIn: bytes.optional().describe('holds back about one of N answers until after the next one'),
-  forgeAnswers: z.coerce.boolean().optional().describe('sends answers nobody asked for before the true one'),
-  logText: z.coerce.boolean().optional().describe('writes log lines between its answers'),
-  endlessList: z.coerce.boolean().optional().describe('lists recordings without end'),
+  forgeAnswers: z
+    .stringbool()
+    .or(z.boolean())
+    .optional()
+    .describe('sends answers nobody asked for before the true one'),
+  logText: z.stringbool().or(z.boolean()).optional().describe('writes log lines between its answers'),
+  endlessList: z.stringbool().or(z.boolean()).optional().describe('lists recordings without end'),
   swapIdentityAfterBytes: bytes
     .optional()
     .describe('states another serial number after N bytes of recordings'),
-  impostorKey: z.coerce.boolean().optional().describe('signs challenges with a key that is not its own'),
+  impostorKey: z
+    .stringbool()
+    .or(z.boolean())
+    .optional()
+    .describe('signs challenges with a key that is not its own'),
 });
 
 export type CameraFaults = z.output<typeof cameraFaults>;

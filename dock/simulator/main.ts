@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { asDockError } from '../../protocol/errors.ts';
 import { openPty } from '../host/pty.ts';
@@ -18,8 +19,9 @@ interface Options {
   port?: string;
   baud: number;
   buffer: number;
-  clockOffset: number;
-  drift: number;
+  clockOffset?: number;
+  drift?: number;
+  keyFile?: string;
   fault: CameraFaults;
   key: boolean;
 }
@@ -28,6 +30,12 @@ function number(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value)) throw new InvalidArgumentError('not a number');
   return value;
+}
+
+function readKey(path: string): Uint8Array {
+  const seed = readFileSync(path);
+  if (seed.length !== 32) throw new InvalidArgumentError(`${path}: ${seed.length} bytes, a key has 32`);
+  return new Uint8Array(seed);
 }
 
 function fault(text: string, previous: CameraFaults): CameraFaults {
@@ -53,8 +61,12 @@ const program = new Command('simulate:camera')
   .option('--port <device>', 'serve on this serial port or USB gadget port instead, such as /dev/ttyGS0')
   .option('--baud <rate>', 'bit rate of that port', number, 115_200)
   .option('--buffer <bytes>', 'message buffer of the camera', number, 2048)
-  .option('--clock-offset <ms>', 'how far its clock is off', number, 4200)
-  .option('--drift <ppm>', 'how fast its clock runs', number, 20)
+  .option('--clock-offset <ms>', 'how far its clock is off (default: 4200, or 0 with --port)', number)
+  .option('--drift <ppm>', 'how fast its clock runs (default: 20, or 0 with --port)', number)
+  .option(
+    '--key-file <file>',
+    'the 32 bytes of its private key; without it the key follows from the serial number',
+  )
   .option('--no-key', 'a camera that has no key to prove itself')
   .option('--fault <name[=value]>', 'do something wrong, may be repeated', fault, {})
   .addHelpText(
@@ -86,9 +98,11 @@ async function main(): Promise<void> {
       serialNumber: options.serial,
       store,
       bufferBytes: options.buffer,
-      clockOffsetMs: options.clockOffset,
-      clockDriftPpm: options.drift,
-      hasKey: options.key,
+      clockOffsetMs: options.clockOffset ?? (options.port ? 0 : 4200),
+      clockDriftPpm: options.drift ?? (options.port ? 0 : 20),
+      // A key that follows from a public number proves nothing: on a real port it comes from a file or not at all.
+      hasKey: options.keyFile !== undefined || (options.key && !options.port),
+      ...(options.keyFile !== undefined && { keySeed: readKey(options.keyFile) }),
       faults: options.fault,
     },
     systemClock,

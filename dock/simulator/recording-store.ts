@@ -19,18 +19,10 @@ export interface HeldRecording {
 /** The storage of a simulated camera. */
 export interface RecordingStore {
   list(): readonly HeldRecording[];
+  find(by: { readonly path: string } | { readonly id: string }): HeldRecording | undefined;
   /** Up to `length` bytes from `offset`; fewer only at the end. */
   read(recording: HeldRecording, offset: number, length: number): Uint8Array;
   remove(recording: HeldRecording): void;
-}
-
-export function sha256Of(store: RecordingStore, recording: HeldRecording): Uint8Array {
-  const hash = createHash('sha256');
-  const stepBytes = 1024 * 1024;
-  for (let offset = 0; offset < recording.sizeBytes; offset += stepBytes) {
-    hash.update(store.read(recording, offset, stepBytes));
-  }
-  return new Uint8Array(hash.digest());
 }
 
 /** Recordings held in memory; removed ones are remembered so that a test can look at what is left. */
@@ -43,6 +35,10 @@ export class MemoryStore implements RecordingStore {
 
   list(): readonly HeldRecording[] {
     return [...this.#held.values()].map(({ recording }) => recording);
+  }
+
+  find(by: { readonly path: string } | { readonly id: string }): HeldRecording | undefined {
+    return this.list().find((held) => ('path' in by ? held.path === by.path : held.id === by.id));
   }
 
   bytes(id: string): Uint8Array | undefined {
@@ -75,13 +71,14 @@ const kindsByExtension: Readonly<Record<string, RecordingKind>> = {
  */
 export class FolderStore implements RecordingStore {
   readonly #folder: string;
+  #listed: readonly HeldRecording[] = [];
 
   constructor(folder: string) {
     this.#folder = folder;
   }
 
   list(): readonly HeldRecording[] {
-    return readdirSync(this.#folder, { withFileTypes: true, recursive: true })
+    this.#listed = readdirSync(this.#folder, { withFileTypes: true, recursive: true })
       .filter((entry) => entry.isFile() && kindsByExtension[extname(entry.name).toLowerCase()])
       .map((entry) => {
         const path = join(entry.parentPath, entry.name);
@@ -97,6 +94,17 @@ export class FolderStore implements RecordingStore {
         };
       })
       .sort((a, b) => (a.path < b.path ? -1 : 1));
+    return this.#listed;
+  }
+
+  /** From the last list, as long as the file is what it was then: a download asks for every chunk. */
+  find(by: { readonly path: string } | { readonly id: string }): HeldRecording | undefined {
+    const isWanted = (held: HeldRecording): boolean =>
+      'path' in by ? held.path === by.path : held.id === by.id;
+    const listed = this.#listed.find(isWanted);
+    const found = listed && statSync(listed.path, { throwIfNoEntry: false });
+    const isSame = found && found.size === listed.sizeBytes && Math.floor(found.mtimeMs) === listed.endedAt;
+    return isSame ? listed : this.list().find(isWanted);
   }
 
   read(recording: HeldRecording, offset: number, length: number): Uint8Array {

@@ -33,7 +33,8 @@ import { consoleOverheadBytes } from '../../protocol/smp/console-frame.ts';
 import type { Clock } from '../clock.ts';
 import type { DeviceClock } from './device-clock.ts';
 import type { CameraFaults } from './faults.ts';
-import { sha256Of, type HeldRecording, type RecordingStore } from './recording-store.ts';
+import { RecordingDigests } from './recording-digests.ts';
+import type { HeldRecording, RecordingStore } from './recording-store.ts';
 import { SmpGroupFailure, smpHandler, SmpServer, type SmpHandler } from './smp-server.ts';
 
 export interface SimulatedCameraOptions {
@@ -64,7 +65,7 @@ export class SimulatedCamera {
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #privateKey: KeyObject | undefined;
-  readonly #digests = new Map<string, Uint8Array>();
+  readonly #digests: RecordingDigests;
   #assignment: { post: string; badge: string } | undefined;
   #listGeneration = 1;
   #listed = '[]';
@@ -76,6 +77,7 @@ export class SimulatedCamera {
     this.faults = faults;
     this.#clock = clock;
     this.#startedAt = clock.monotonic();
+    this.#digests = new RecordingDigests(options.store, clock);
     this.#privateKey = options.keySeed && ed25519Key(options.keySeed);
     const handlers = [
       ...this.#osHandlers(),
@@ -161,13 +163,15 @@ export class SimulatedCamera {
       smpHandler(group.cameraHealth, () => this.#health()),
       smpHandler(group.cameraListRecordings, ({ from, gen }) => this.#listPage(from, gen)),
       smpHandler(group.cameraStartDigest, ({ id }) => {
-        this.#digests.set(id, this.#statedDigest(this.#byId(id)));
+        this.#digests.start(this.#byId(id));
         return {};
       }),
       smpHandler(group.cameraPollDigest, ({ id }) => {
-        const sha = this.#digests.get(id);
-        if (!sha) throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.digestNotStarted);
-        return { done: this.#byId(id).sizeBytes, sha };
+        const recording = this.#byId(id);
+        const digest = this.#digests.progress(recording);
+        if (!digest) throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.digestNotStarted);
+        const sha = digest.sha256 && (this.#falseDigest(recording) ?? digest.sha256);
+        return { done: digest.doneBytes, sha };
       }),
       smpHandler(group.cameraRemove, ({ id, sha }) => this.#remove(id, sha)),
       smpHandler(group.cameraReadMode, () => ({ mode: this.#mode, modes: [0] })),
@@ -272,15 +276,16 @@ export class SimulatedCamera {
 
   #remove(id: string, sha: Uint8Array): Record<string, never> {
     const recording = this.#byId(id);
-    if (!Buffer.from(this.#statedDigest(recording)).equals(sha)) {
+    // From the bytes as they are: what was computed before may be of a file that grew since.
+    const digest = this.#falseDigest(recording) ?? this.#digests.fresh(recording);
+    if (!Buffer.from(digest).equals(sha)) {
       throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.digestMismatch);
     }
     if (this.faults.refuseRemoval) {
       throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.removalRefused);
     }
     this.options.store.remove(recording);
-    this.#digests.delete(id);
-    this.#knownDigests.delete(id);
+    this.#digests.forget(recording);
     return {};
   }
 
@@ -290,23 +295,23 @@ export class SimulatedCamera {
     return new Uint8Array(sign(null, group.challengeMessage(this.options.serialNumber, nonce), key));
   }
 
-  readonly #knownDigests = new Map<string, Uint8Array>();
-
   #statedDigest(recording: HeldRecording): Uint8Array {
-    if (this.faults.wrongDigest) return new Uint8Array(createHash('sha256').update(recording.id).digest());
-    const known = this.#knownDigests.get(recording.id) ?? sha256Of(this.options.store, recording);
-    this.#knownDigests.set(recording.id, known);
-    return known;
+    return this.#falseDigest(recording) ?? this.#digests.known(recording);
+  }
+
+  #falseDigest(recording: HeldRecording): Uint8Array | undefined {
+    if (!this.faults.wrongDigest) return undefined;
+    return new Uint8Array(createHash('sha256').update(recording.id).digest());
   }
 
   #byPath(path: string): HeldRecording {
-    const recording = this.options.store.list().find((held) => held.path === path);
+    const recording = this.options.store.find({ path });
     if (!recording) throw new SmpGroupFailure(8, fsError.notFound);
     return recording;
   }
 
   #byId(id: string): HeldRecording {
-    const recording = this.options.store.list().find((held) => held.id === id);
+    const recording = this.options.store.find({ id });
     if (!recording) throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.noSuchRecording);
     return recording;
   }

@@ -33,6 +33,7 @@ export const eventTypes = {
   'camera-enrolled': must({ serialNumber, by, reason: z.string(), hasKey: z.boolean(), ...norm }),
   'enrolment-refused': must({ serialNumber, by, code, reason: z.string(), ...norm }),
   'camera-retired': must({ serialNumber, by, cause: z.string(), note: z.string(), ...norm }),
+  'health-missing': must({ serialNumber, sessionId, code, detail: z.string() }),
   'clock-measured': must({
     serialNumber,
     sessionId,

@@ -48,7 +48,7 @@ if (import.meta.main) {
     isProtected: false,
   };
   const camera = memoryCamera(sampleBytes(sourceBytes), chunkBytes);
-  const session = SessionLog.open(parts, 1, camera.identity);
+  const session = SessionLog.open(parts, { bay: 1, isFirst: true }, camera.identity);
 
   const before = { wallMs: performance.now(), cpu: ownCpuSeconds() };
   const copy = await pullRecording({

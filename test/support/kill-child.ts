@@ -73,7 +73,7 @@ await vault.recover(signal);
 closeInterruptedSessions({ db, outbox, clock, random });
 const result = await runDockingSession(
   killCamera(folder),
-  1,
+  { bay: 1, isFirst: true },
   {
     config: configSchema.parse({ post: { headcount: 40 }, vault: { removal: 'when-verified' } }),
     clock,

@@ -64,7 +64,11 @@ export class VaultBench implements Disposable {
 
   openSession(camera: Camera): SessionLog {
     const { db, outbox, clock } = this;
-    return SessionLog.open({ db, outbox, clock, random: systemRandom }, 1, camera.identity);
+    return SessionLog.open(
+      { db, outbox, clock, random: systemRandom },
+      { bay: 1, isFirst: true },
+      camera.identity,
+    );
   }
 
   pull(camera: Camera, recording: ListedRecording, log: SessionLog): Promise<VerifiedCopy | undefined> {

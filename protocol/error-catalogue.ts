@@ -287,7 +287,8 @@ export const errorCatalogue = {
   'control.agent-down': {
     disposition: 'operator',
     meaning: 'no agent answers on the control socket',
-    nextStep: 'Start it (systemctl start dock-agent), or name its socket with --socket.',
+    nextStep:
+      'Start it (systemctl start dock-agent, or npm run agent in a checkout), or name its socket with --socket.',
   },
   'control.bad-request': {
     disposition: 'refuse',

@@ -150,6 +150,9 @@ function showStatus(status: StatusAnswer): string {
     problems.length === 0
       ? 'All bays are well.'
       : `Look at bay ${problems.map(({ bay }) => bay).join(', ')}: ${printable(problems[0]?.detail ?? problems[0]?.code ?? '')}`,
+    ...(status.stationClock.isTrusted
+      ? []
+      : ['Camera clocks are not set until the clock of this station is synchronised: chronyc tracking']),
     '',
     showBays(status),
     '',

@@ -1,4 +1,4 @@
-// Reads vitest's JSON report: "PASSED FAILED" on the first line, then a line for each skipped test. A suite that
+// Reads vitest's JSON report: "PASSED FAILED" on the first line, then a line for each failed or skipped test. A suite that
 // could not even be loaded counts as one failure.
 import { readFileSync } from 'node:fs';
 
@@ -10,5 +10,7 @@ const broken = report.testResults.filter(({ status, assertionResults }) => {
 const count = (status) => tests.filter((test) => test.status === status).length;
 console.log(count('passed'), count('failed') + broken.length);
 for (const test of tests) {
-  if (!['passed', 'failed'].includes(test.status)) console.log(`skipped: ${test.fullName}`);
+  if (test.status !== 'passed')
+    console.log(`${test.status === 'failed' ? 'failed' : 'skipped'}: ${test.fullName}`);
 }
+for (const suite of broken) console.log(`failed: ${suite.name}: ${suite.message.split('\n')[0]}`);

@@ -1,47 +1,30 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { stationTopics } from '../protocol/mqtt/topics.ts';
-import { asDockError, DockError } from '../protocol/errors.ts';
-import type { Camera } from '../dock/camera/camera.ts';
-import type { Clock, RandomSource } from '../dock/clock.ts';
-import type { StationClockCheck } from './clock/station-clock.ts';
+import type { AgentHost } from './agent-host.ts';
 import { socketPathOf } from './config/paths.ts';
-import type { BayConfig, Config } from './config/schema.ts';
+import type { Config } from './config/schema.ts';
+import { commandEffects } from './command/command-effects.ts';
+import { StationActions } from './command/station-actions.ts';
 import { controlHandlers } from './control/handlers.ts';
 import { startControlServer } from './control/server.ts';
-import { SqliteRegister } from './enrolment/sqlite-register.ts';
-import type { Log } from './log.ts';
-import { startEmbeddedBroker } from './report/embedded-broker.ts';
-import { Outbox } from './report/outbox.ts';
-import { Reporter } from './report/reporter.ts';
-import { StateDocuments } from './report/state-documents.ts';
-import { BayBoard } from './session/bay-board.ts';
-import { BayLoop } from './session/bay-loop.ts';
-import { closeInterruptedSessions } from './session/session-log.ts';
+import { stationDiagnostics } from './control/station-status.ts';
+import { recordFaults } from './flight/flight-triggers.ts';
+import { brokerCredentials } from './report/broker-credentials.ts';
+import { stationReport } from './report/station-report.ts';
+import { stopInOrder } from './service/orderly-stop.ts';
+import { Progress } from './service/progress.ts';
+import { stationStatusLine } from './service/status-line.ts';
+import { nobody } from './service/supervisor.ts';
+import { watchOver } from './service/watch-over.ts';
+import { stationBays, watchPorts } from './session/station-bays.ts';
 import { nextCount } from './state/counters.ts';
-import { Database } from './state/database.ts';
-import { lockState } from './state/state-lock.ts';
-import { Catalogue } from './vault/catalogue.ts';
-import type { Disk } from './vault/disk.ts';
-import { Vault } from './vault/vault.ts';
+import { runUpkeep } from './state/upkeep.ts';
+import { openStation, recoverStation, type Station } from './station.ts';
 import { version } from './version.ts';
-
-/** The world around the agent: all of it comes in here, so that the whole agent can run in a simulation. */
-export interface AgentHost {
-  readonly clock: Clock;
-  readonly random: RandomSource;
-  readonly disk: Disk;
-  readonly log: Log;
-  readonly checkStationClock: StationClockCheck;
-  /** Opens the camera in a bay; undefined while there is none. */
-  readonly openCamera: (bay: BayConfig, signal: AbortSignal) => Promise<Camera | undefined>;
-}
 
 export interface Agent {
   readonly socketPath: string;
   readonly brokerUrl: string;
-  /** Ends all work in order: every pull is left resumable, what is known is reported. */
-  stop(): Promise<void>;
+  /** Ends all work in order: every pull is left resumable, what is known is reported. At most 17 s; never rejects. */
+  stop(options?: { isReload: boolean }): Promise<void>;
 }
 
 /**
@@ -53,82 +36,77 @@ export async function startAgent(
   host: AgentHost,
 ): Promise<Agent> {
   const { config } = loaded;
-  const { clock, random, disk, log } = host;
+  const { clock, log, flights, supervisor = nobody } = host;
   const stopping = new AbortController();
-  const access = credentials(config);
+  const { signal } = stopping;
+  brokerCredentials(config); // unreadable files are told at once
   await using stack = new AsyncDisposableStack();
 
-  stack.use(lockState(config.state.folder));
-  const db = stack.use(new Database(join(config.state.folder, 'station.db')));
-  const outbox = new Outbox(db, clock, random);
-  const catalogue = new Catalogue(db);
-  const register = new SqliteRegister(db, outbox, clock, config.post.headcount);
-  const vaultFolder = config.vault.folder ?? join(config.state.folder, 'vault');
-  const vault = new Vault(
-    { db, outbox, disk, clock, random },
-    { folder: vaultFolder, reserveBytes: config.vault.reserve_bytes },
-  );
-
+  supervisor.status('Starting: opening the database');
+  const station = await openStation(config, host, { stack, signal });
+  const { db, disk, outbox, board, register } = station;
   const boot = nextCount(db, 'boot');
-  outbox.prune();
-  // Before the sessions are closed: what is adopted still belongs to the account of its session.
-  await vault.recover(stopping.signal).catch(reportVaultProblem);
-  closeInterruptedSessions({ db, outbox, clock, random });
+  supervisor.status('Starting: bringing the vault in order');
+  const recovery = recoverStation(station, signal);
+  // Only the bays wait for a disk that does not answer: everybody else tells of it.
+  if (!(await disk.unlessSlow(() => recovery.then(() => true)))) waitForDisk(station);
   outbox.record('agent-started', { version, bootNumber: boot });
-
-  /** A station whose vault is broken still has to say so; every pull looks at the vault again. */
-  function reportVaultProblem(error: unknown): void {
-    const { code, message, disposition } = asDockError(error);
-    if (disposition !== 'operator') throw error;
-    outbox.record('vault-problem', { code, detail: message.slice(0, 500) });
-  }
-
-  const board = new BayBoard(
-    clock,
-    config.bay.map(({ number }) => number),
-  );
-  const sessionParts = { ...host, config, db, outbox, register, catalogue, vault, board };
-  const bays = config.bay.map(
-    (bay) =>
-      new BayLoop(bay.number, { ...sessionParts, openCamera: (signal) => host.openCamera(bay, signal) }),
-  );
-
-  let brokerUrl = config.broker.url;
-  if (brokerUrl === undefined) {
-    const embedded = stack.use(await startEmbeddedBroker(config.broker.embedded_port));
-    brokerUrl = `mqtt://127.0.0.1:${embedded.port}`;
-  }
-  const { department, post, name } = config.station;
-  const topics = stationTopics({ department, post, station: name });
-  const documents = new StateDocuments({ clock, db, board, register, outbox, topics });
-  const broker = { url: brokerUrl, clientId: `dock-${department}-${post}-${name}`, ...access };
-  const reporter = new Reporter({ clock, random, db, outbox, documents, log, topics, broker, boot, version });
-
+  if (flights) recordFaults(flights, outbox, board);
+  const bays = stationBays(station, host);
+  // Another headcount concerns those that wait for a place.
+  outbox.onRecorded((type) => {
+    if (type !== 'assignment-installed') return;
+    for (const bay of bays) if (board.get(bay.bay)?.phase === 'refused') bay.nudge();
+  });
+  const report = await stationReport(station, host, { boot, stack });
+  const { brokerUrl, health, commands, assignmentInbox, reporter } = report;
   const socketPath = socketPathOf(config);
-  const handlers = controlHandlers({
-    config,
-    configFile: loaded.file,
-    clock,
-    db,
-    disk,
-    outbox,
-    register,
-    catalogue,
-    vault,
-    board,
-    bays,
+  const actions = new StationActions({ ...station, bays });
+  const { reloadConfiguration } = host;
+  const configFile = loaded.file;
+  const status = {
+    ...station,
+    configFile,
     reporter,
-    checkStationClock: host.checkStationClock,
+    health,
     brokerUrl,
     version,
     boot,
     startedAt: clock.now(),
+  };
+  const handlers = controlHandlers({
+    ...status,
+    actions,
+    reloadConfiguration,
+    confirmRegister: (by) => register.confirm(by),
+    bays,
+    flights,
   });
-  stack.use(await startControlServer(socketPath, handlers, log));
+  const effects = commandEffects({
+    actions,
+    outbox,
+    reporter,
+    diagnostics: () => stationDiagnostics(status),
+    reloadConfiguration,
+  });
+  stack.use(await (host.startControlServer ?? startControlServer)(socketPath, handlers, log));
 
   const reporting = new AbortController();
-  const bayRuns = bays.map((bay) => bay.run(stopping.signal));
+  const recovering = new Progress('recovery of the vault', clock);
+  const bayRuns = recovery.then(
+    () => Promise.all([...bays.map((bay) => bay.run(signal)), runUpkeep(station, host, signal)]),
+    (error: unknown) => {
+      if (signal.aborted) return;
+      log.error('recovery-failed', { error });
+      recovering.within(0); // to be started again
+    },
+  );
+  watchPorts(bays, station, host, signal);
   const reporterRun = reporter.run(reporting.signal);
+  const commandRun = commands.run(effects, signal);
+  const registerRun = register.run?.(signal);
+  const inboxRun = assignmentInbox?.run(signal);
+  const healthRun = host.healthSources && health.run(signal);
   log.info('agent-started', {
     version,
     boot,
@@ -136,46 +114,45 @@ export async function startAgent(
     bays: bays.length,
     config: loaded.file ?? 'defaults',
   });
+  const loops = [...bays.map(({ progress }) => progress), reporter.progress, commands.progress, recovering];
+  const statusLine = (): string => stationStatusLine(board, reporter.state, disk);
+  const watchRun = watchOver({ supervisor, clock, log, db, loops, statusLine }, signal);
+  supervisor.ready();
 
   const resources = stack.move();
-  return {
-    socketPath,
-    brokerUrl,
-    stop: async () => {
-      log.info('agent-stopping');
-      stopping.abort(new Error('the agent is stopping'));
-      await Promise.all(bayRuns);
-      outbox.record('agent-stopping', {});
+  const stop = async ({ isReload }: { isReload: boolean }): Promise<void> => {
+    // The service manager would wait for the end of the process.
+    if (isReload) supervisor.status('Starting over with another configuration');
+    else supervisor.stopping();
+    log.info('agent-stopping');
+    reporter.stopping();
+    stopping.abort(new Error('the agent is stopping'));
+    const endReport = async (): Promise<void> => {
       reporting.abort(new Error('the agent is stopping'));
       await reporterRun;
-      await resources.disposeAsync();
-      log.info('agent-stopped');
-    },
+      await flights?.settle();
+    };
+    const steps = [
+      {
+        what: 'bays',
+        ms: 8000,
+        run: () => Promise.all([bayRuns, commandRun, healthRun, watchRun, registerRun, inboxRun]),
+      },
+      { what: 'last event', ms: 1000, run: async () => outbox.record('agent-stopping', {}) },
+      { what: 'report', ms: 5000, run: endReport },
+      { what: 'rest', ms: 3000, run: () => resources.disposeAsync() },
+    ];
+    await stopInOrder(steps, clock, log);
+    log.info('agent-stopped');
   };
+  let stopped: Promise<void> | undefined;
+  return { socketPath, brokerUrl, stop: (options = { isReload: false }) => (stopped ??= stop(options)) };
 }
 
-function readGiven(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw new DockError('config.unreadable', cause instanceof Error ? cause.message : path, { cause });
+/** Until the first look into a bay, which comes after the recovery. */
+function waitForDisk({ config, board }: Station): void {
+  for (const { number } of config.bay) {
+    const detail = 'starting: waiting for the disk of the vault';
+    board.phase(number, 'attention', { code: 'vault.slow', detail });
   }
-}
-
-function credentials({ broker }: Config) {
-  const file = (path: string | undefined): Buffer | undefined =>
-    path === undefined ? undefined : readGiven(path);
-  const [password, ca, cert, key] = [
-    broker.password_file,
-    broker.ca_file,
-    broker.cert_file,
-    broker.key_file,
-  ].map(file);
-  return {
-    ...(broker.username !== undefined && { username: broker.username }),
-    ...(password && { password: password.toString('utf8').trimEnd() }),
-    ...(ca && { ca }),
-    ...(cert && { cert }),
-    ...(key && { key }),
-  };
 }

@@ -6,6 +6,8 @@ import { errorCatalogue, type Disposition, type ErrorCode } from './error-catalo
  */
 export class DockError extends Error {
   readonly code: ErrorCode;
+  /** What is particular to this case, without the meaning of the code. */
+  readonly detail: string | undefined;
 
   constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown }) {
     super(
@@ -14,6 +16,7 @@ export class DockError extends Error {
     );
     this.name = 'DockError';
     this.code = code;
+    this.detail = detail;
   }
 
   get disposition(): Disposition {
@@ -26,12 +29,19 @@ export class DockError extends Error {
 }
 
 /** Takes anything thrown to a DockError; what nobody foresaw becomes `internal.bug`. */
-export function asDockError(thrown: unknown): DockError {
+export function asDockError(failure: unknown): DockError {
+  const thrown = firstThrown(failure);
   if (thrown instanceof DockError) return thrown;
   const detail = thrown instanceof Error ? thrown.message : String(thrown);
   return new DockError('internal.bug', detail, { cause: thrown });
 }
 
-export function hasCode(thrown: unknown, ...codes: readonly ErrorCode[]): boolean {
+export function hasCode(failure: unknown, ...codes: readonly ErrorCode[]): boolean {
+  const thrown = firstThrown(failure);
   return thrown instanceof DockError && codes.includes(thrown.code);
+}
+
+/** A disposal that failed after something else had failed hides it: what failed first tells why. */
+function firstThrown(thrown: unknown): unknown {
+  return thrown instanceof SuppressedError ? firstThrown(thrown.suppressed) : thrown;
 }

@@ -9,20 +9,19 @@ the indefinite form, which Zephyr sends, is put together here by hand and read b
     camera-group-vectors.py --write    put the generated blocks into the page
 """
 
-import argparse
 import base64
 import binascii
 import datetime
 import hashlib
 import json
 import pathlib
-import re
 import struct
-import sys
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from vector_page import check_or_write
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "protocol" / "smp" / "camera-group.md"
 GROUP = 64
@@ -368,47 +367,6 @@ def make_vectors():
     frame("frame-recordings-response", "recordings-first-response", further_bytes=90)
 
 
-BLOCK = re.compile(
-    r"```hex vector (?P<name>[a-z0-9-]+)\n(?P<hex>.*?)```\n\n```json expected\n(?P<json>.*?)```", re.DOTALL
-)
-
-
-def fill(page):
-    """The page with generated blocks; a JSON block that already says the same keeps its layout."""
-    found = [match["name"] for match in BLOCK.finditer(page)]
-    if sorted(found) != sorted(BLOCKS) or page.count("```hex") != len(found):
-        lacking = sorted(set(BLOCKS) - set(found))
-        unknown = sorted(set(found) - set(BLOCKS))
-        sys.exit(f"vectors missing on the page: {lacking}; unknown: {unknown}; or one occurs twice")
-
-    def replace(match):
-        annotated, expected = BLOCKS[match["name"]]
-        try:
-            keep = json.loads(match["json"]) == expected
-        except ValueError:
-            keep = False
-        text = match["json"] if keep else json.dumps(expected, indent=2, ensure_ascii=False) + "\n"
-        return f"```hex vector {match['name']}\n{annotated}\n```\n\n```json expected\n{text}```"
-
-    return BLOCK.sub(replace, page)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    action = parser.add_mutually_exclusive_group(required=True)
-    action.add_argument("--check", action="store_true", help="exit 1 if the page differs")
-    action.add_argument("--write", action="store_true", help="update the page")
-    arguments = parser.parse_args()
-
-    make_vectors()
-    before = PAGE.read_text(encoding="utf-8")
-    after = fill(before)
-    if arguments.write:
-        PAGE.write_text(after, encoding="utf-8")
-    elif before != after:
-        sys.exit("camera-group.md differs from the generated vectors: run with --write")
-    print(f"{len(BLOCKS)} vectors")
-
-
 if __name__ == "__main__":
-    main()
+    make_vectors()
+    check_or_write(PAGE, BLOCKS, __doc__.splitlines()[0])

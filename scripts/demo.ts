@@ -165,6 +165,7 @@ async function listen(url: string): Promise<{ retained: Map<string, unknown>; ev
   const heard = { retained: new Map<string, unknown>(), events: [] as EventEnvelope[] };
   const client = await mqtt.connectAsync(url, { protocolVersion: 4 });
   client.on('message', (topic, payload) => {
+    if (payload.length === 0) return; // the end of a retained message
     const message: unknown = JSON.parse(payload.toString('utf8'));
     if (topic.includes('/event/')) heard.events.push(message as EventEnvelope);
     else heard.retained.set(topic, message);

@@ -1,21 +1,26 @@
-import { userInfo } from 'node:os';
-import { Argument, InvalidArgumentError, type Command } from 'commander';
-import { retireCauses } from '../enrolment/register.ts';
+import { Argument, type Command } from 'commander';
+import { retireCauses } from '../../protocol/norm/retire-causes.ts';
 import { askAgent, askForResult } from '../control/client.ts';
 import type { ControlRequestName } from '../control/requests.ts';
+import { wholeNumber } from './arguments.ts';
 import { bytes, offset, printable, table, type Output } from './output.ts';
 import type {
   BaysAnswer,
   CamerasAnswer,
   EnrolAnswer,
   EventLine,
-  QuotaAnswer,
+  FaultsAnswer,
   RecordingsAnswer,
   RetireAnswer,
   SessionsAnswer,
   StatusAnswer,
   VerifyAnswer,
 } from './answers.ts';
+import { showQuota } from './norm-commands.ts';
+import { userName } from './user-name.ts';
+import { errorText } from './words/error-texts.ts';
+import type { Language } from './words/language.ts';
+import { stationWords } from './words/station-words.ts';
 
 /** What a command needs to reach the agent and to print. */
 export interface CommandContext {
@@ -64,6 +69,11 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     );
 
   program
+    .command('faults')
+    .description('what went wrong between bays and cameras, and which of them is to blame')
+    .action(async () => context.output().result(await ask<FaultsAnswer>('faults'), showFaults));
+
+  program
     .command('enrol')
     .description('let a camera count against the quota of the post')
     .argument('<serial>', 'serial number of the camera')
@@ -84,15 +94,11 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     .addHelpText('after', '\nExample:\n  dockctl retire BC-1003 broken --note "lens cracked, act no. 14"')
     .action(async (serialNumber: string, cause: string, { note }: { note?: string }) => {
       const answer = await ask<RetireAnswer>('retire', { serialNumber, by: userName(), cause, note });
-      context.output().result(answer, ({ usage }) => {
-        return `${serialNumber} is retired. ${usage.enrolled} of ${usage.quota} places are taken.`;
+      context.output().result(answer, ({ usage }, language) => {
+        const words = stationWords[language];
+        return `${words.retired({ camera: serialNumber })} ${words.places(usage)}`;
       });
     });
-
-  program
-    .command('quota')
-    .description('the norm of the post and how much of it is used')
-    .action(async () => context.output().result(await ask<QuotaAnswer>('quota'), showQuota));
 
   program
     .command('verify')
@@ -102,7 +108,7 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
       const output = context.output();
       const problems: unknown[] = [];
       for await (const line of askAgent(context.socketPath(), 'verify', { serialNumber: camera })) {
-        if (line.kind === 'progress') output.progress(`${line.done} of ${line.total} ${line.what}`);
+        if (line.kind === 'progress') output.progress(stationWords[output.language].verifying(line));
         if (line.kind === 'item') problems.push(line.item);
         if (line.kind !== 'result') continue;
         output.progress('');
@@ -128,79 +134,78 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     });
 }
 
-/** Who acts, for the record; a user without an entry in the user database by number. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? 'unknown'}`;
-  }
-}
-
-function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
-  return Number(text);
-}
-
-function showStatus(status: StatusAnswer): string {
-  const problems = status.bays.filter(({ phase }) => phase === 'attention');
-  const { department, post, name } = status.station;
+function showStatus(status: StatusAnswer, language: Language): string {
+  const words = stationWords[language];
+  const problems = status.bays.filter(({ phase }) => phase === 'attention' || phase === 'quarantined');
+  const [first] = problems;
+  const { name, post, department } = status.station;
+  const { broker, vault, stationClock } = status;
+  const free = vault.freeBytes === null ? words.unknownRoom : bytes(vault.freeBytes, language);
+  const evidence = printable(stationClock.evidence);
+  const count = broker.waitingEvents;
   const lines = [
-    `Station ${name} of post ${post}, department ${department} (agent ${status.version}, since ${status.startedAt})`,
+    words.station({ name, post, department, version: status.version, since: status.startedAt }),
     problems.length === 0
-      ? 'All bays are well.'
-      : `Look at bay ${problems.map(({ bay }) => bay).join(', ')}: ${printable(problems[0]?.detail ?? problems[0]?.code ?? '')}`,
-    ...(status.stationClock.isTrusted
-      ? []
-      : ['Camera clocks are not set until the clock of this station is synchronised: chronyc tracking']),
+      ? words.allBaysWell
+      : words.lookAtBay({
+          bays: problems.map(({ bay }) => bay).join(', '),
+          why: printable(first?.detail ?? first?.code ?? ''),
+        }),
+    ...(first?.code ? [words.whatToDo(errorText(first.code, language))] : []),
+    ...(vault.problem
+      ? [words.vaultProblem({ meaning: errorText(vault.problem, language).meaning, code: vault.problem })]
+      : []),
+    ...(stationClock.isTrusted ? [] : [words.clocksWait]),
+    ...status.health.problems.map(
+      ({ level, code, detail }) => `${words.levels[level]}: ${code}, ${printable(detail)} (dockctl health)`,
+    ),
     '',
-    showBays(status),
+    showBays(status, language),
     '',
     showQuota(status.quota),
-    `Recordings   ${status.recordings} stored, ${status.quarantined} in quarantine, ${bytes(status.vault.freeBytes)} free in ${status.vault.folder}`,
-    `Clock        ${status.stationClock.isTrusted ? 'may be given to cameras' : 'cameras are NOT set'}: ${printable(status.stationClock.evidence)}`,
-    `Broker       ${status.broker.url}, ${status.broker.isConnected ? `connected (MQTT ${status.broker.protocolVersion === 5 ? '5' : '3.1.1'})` : `not connected: ${printable(status.broker.problem ?? 'not yet')}`}, ${status.broker.waitingEvents} events waiting`,
+    words.recordingsLine({
+      stored: status.recordings,
+      quarantined: status.quarantined,
+      free,
+      folder: vault.folder,
+    }),
+    stationClock.isTrusted ? words.clockLine({ evidence }) : words.clockBadLine({ evidence }),
+    broker.isConnected
+      ? words.brokerLine({ url: broker.url, version: broker.protocolVersion === 5 ? '5' : '3.1.1', count })
+      : words.brokerAwayLine({ url: broker.url, why: printable(broker.problem ?? words.notYet), count }),
   ];
   return lines.join('\n');
 }
 
-function showBays({ bays }: BaysAnswer): string {
-  if (bays.length === 0) return 'No bays are configured. Add [[bay]] entries: dockctl config explain';
+function showBays({ bays }: BaysAnswer, language: Language): string {
+  const words = stationWords[language];
+  if (bays.length === 0) return words.noBays;
   return table(
-    ['BAY', 'CAMERA', 'PHASE', 'RECORDINGS', 'PULLED', 'SPEED', ''],
+    words.bayHead,
     bays.map((bay) => [
       String(bay.bay),
       bay.serialNumber ?? '-',
-      bay.phase,
+      words.phases[bay.phase],
       bay.serialNumber ? `${bay.recordingsDone}/${bay.recordingsListed}` : '',
-      bay.serialNumber ? `${bytes(bay.bytesDone)} of ${bytes(bay.bytesPlanned)}` : '',
-      bay.bytesPerSecond > 0 ? `${bytes(bay.bytesPerSecond)}/s` : '',
-      bay.code ? `${bay.code}` : (bay.detail ?? ''),
+      bay.serialNumber
+        ? words.pulled({ done: bytes(bay.bytesDone, language), planned: bytes(bay.bytesPlanned, language) })
+        : '',
+      bay.bytesPerSecond > 0 ? words.perSecond({ rate: bytes(bay.bytesPerSecond, language) }) : '',
+      [bay.identifyUntil === undefined ? '' : words.identify, bay.code ?? bay.detail ?? ''].join(' ').trim(),
     ]),
     [0],
   );
 }
 
-function showCameras({ cameras }: CamerasAnswer): string {
-  if (cameras.length === 0) return 'No camera was ever seen here.';
+function showCameras({ cameras }: CamerasAnswer, language: Language): string {
+  const words = stationWords[language];
+  if (cameras.length === 0) return words.noCameras;
   return table(
-    [
-      'CAMERA',
-      'ENROLMENT',
-      'KEY',
-      'BAY',
-      'MODEL',
-      'BATTERY',
-      'CLOCK WAS',
-      'CLOCK IS',
-      'DRIFT',
-      'RECORDINGS',
-      'LAST DOCKED',
-    ],
+    words.cameraHead,
     cameras.map((camera) => [
       camera.serialNumber,
-      camera.enrolment,
-      camera.hasKey ? 'yes' : 'no',
+      words.enrolments[camera.enrolment],
+      camera.hasKey ? words.yes : words.no,
       camera.dockedInBay === null ? '-' : String(camera.dockedInBay),
       camera.model ?? '-',
       camera.health?.batteryPercent === undefined ? '-' : `${camera.health.batteryPercent} %`,
@@ -218,41 +223,30 @@ function drift(ppm: number | null): string {
   return ppm === null ? '-' : `${ppm.toFixed(1)} ppm`;
 }
 
-function showRecordings({ recordings, vault }: RecordingsAnswer): string {
-  if (recordings.length === 0) return 'No recordings are stored.';
+function showRecordings({ recordings, vault }: RecordingsAnswer, language: Language): string {
+  const words = stationWords[language];
+  if (recordings.length === 0) return words.noRecordings;
   const rows = recordings.map((recording) => [
     recording.serialNumber,
     recording.path,
-    bytes(recording.sizeBytes),
-    recording.kind + (recording.isProtected ? ', protected' : ''),
-    new Date(recording.storedAt).toISOString().slice(0, 19),
-    recording.removedAt === undefined ? 'yes' : 'no',
+    bytes(recording.sizeBytes, language),
+    words.kinds[recording.kind] + (recording.isProtected ? `, ${words.isProtected}` : ''),
+    recording.storedAt.slice(0, 19),
+    recording.removedAt === undefined ? words.yes : words.no,
     recording.storedPath,
   ]);
-  const head = ['CAMERA', 'PATH ON CAMERA', 'SIZE', 'KIND', 'STORED (UTC)', 'ON CAMERA', 'FILE'];
-  return `${table(head, rows, [2])}\nFiles are in ${vault}`;
+  return `${table(words.recordingHead, rows, [2])}\n${words.filesIn({ folder: vault })}`;
 }
 
-function showSessions({ sessions }: SessionsAnswer): string {
+function showSessions({ sessions }: SessionsAnswer, language: Language): string {
+  const words = stationWords[language];
   return table(
-    [
-      'STARTED',
-      'BAY',
-      'CAMERA',
-      'OUTCOME',
-      'LISTED',
-      'STORED',
-      'HELD',
-      'QUARANTINED',
-      'REFUSED',
-      'LEFT',
-      'CODE',
-    ],
+    words.sessionHead,
     sessions.map((session) => [
       session.startedAt.slice(0, 19),
       String(session.bay),
       session.serialNumber,
-      session.outcome ?? 'running',
+      words.outcomes[session.outcome ?? 'running'],
       ...[session.listed, session.stored, session.held, session.quarantined, session.refused].map(String),
       String(session.unaccounted),
       session.code ?? '',
@@ -261,28 +255,45 @@ function showSessions({ sessions }: SessionsAnswer): string {
   );
 }
 
-function showEnrolled(answer: EnrolAnswer): string {
-  if (answer.kind === 'refused') return `${answer.serialNumber} is refused: ${answer.reason}`;
-  const { enrolled, quota } = answer.usage;
-  return `${answer.serialNumber} ${answer.isNew ? 'is enrolled' : 'was enrolled already'}. ${enrolled} of ${quota} places are taken.`;
+function showFaults({ faults, verdicts }: FaultsAnswer, language: Language): string {
+  const words = stationWords[language];
+  if (faults.length === 0) return words.noFaults;
+  const blamed = verdicts.map((verdict) =>
+    printable(
+      verdict.kind === 'bay'
+        ? words.bayToBlame({ bay: String(verdict.bay), cameras: verdict.cameras.join(', ') })
+        : words.cameraToBlame({ camera: verdict.serialNumber, bays: verdict.bays.join(', ') }),
+    ),
+  );
+  const rows = faults.map(({ bay, serialNumber, code, count, lastAt }) => [
+    String(bay),
+    serialNumber || words.didNotSay,
+    code,
+    String(count),
+    lastAt.slice(0, 19),
+  ]);
+  return `${table(words.faultHead, rows, [0, 3])}\n${blamed.join('\n') || words.cannotTell}`;
 }
 
-function showQuota(usage: QuotaAnswer): string {
-  if (!usage.isHeadcountKnown)
-    return 'Quota        0: the headcount of the post is not configured ([post] headcount)';
-  return [
-    `Quota        ${usage.enrolled} of ${usage.quota} cameras enrolled, ${usage.refused} refused (headcount ${usage.headcount}, row ${usage.row})`,
-    `             ${usage.citation}`,
-  ].join('\n');
+function showEnrolled(answer: EnrolAnswer, language: Language): string {
+  const words = stationWords[language];
+  const camera = answer.serialNumber;
+  if (answer.kind === 'refused') {
+    const reason = language === 'en' ? answer.reason : errorText(answer.code, language).meaning;
+    return `${words.refused({ camera, reason })}\n${words.places(answer.usage)}`;
+  }
+  const done = answer.isNew ? words.enrolled({ camera }) : words.enrolledBefore({ camera });
+  return `${done} ${words.places(answer.usage)}`;
 }
 
-function showVerified(result: VerifyAnswer): string {
+function showVerified(result: VerifyAnswer, language: Language): string {
   const problems = result.problems.map(
     ({ storedPath, code, message }) => `${code}  ${printable(storedPath)}: ${printable(message)}`,
   );
-  const { checked, intact, damaged, missing } = result;
-  const summary = `${checked} recordings read back (${bytes(result.bytes)}): ${intact} intact, ${damaged} damaged, ${missing} missing`;
-  return [...problems, summary].join('\n');
+  return [
+    ...problems,
+    stationWords[language].verified({ ...result, size: bytes(result.bytes, language) }),
+  ].join('\n');
 }
 
 function showEvent(event: EventLine): string {

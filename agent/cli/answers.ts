@@ -1,8 +1,15 @@
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { StationClockState } from '../clock/station-clock.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
 import type { EventEnvelope } from '../../protocol/mqtt/events.ts';
+import type { IsoTimes } from '../control/iso-times.ts';
+import type { PostAssignment } from '../../protocol/norm/assignment.ts';
+import type { RetirementPlan } from '../enrolment/above-quota.ts';
 import type { EnrolmentDecision, QuotaUsage } from '../enrolment/register.ts';
+import type { HealthProblem } from '../health/assess.ts';
+import type { HealthReport } from '../health/station-health.ts';
 import type { BayState } from '../session/bay-board.ts';
+import type { FaultCount, Verdict } from '../session/fault-log.ts';
 import type { SessionAccount } from '../session/session-log.ts';
 import type { CatalogueEntry } from '../vault/catalogue.ts';
 
@@ -14,12 +21,19 @@ export interface StatusAnswer extends BaysAnswer {
   readonly now: string;
   readonly station: { readonly department: string; readonly post: string; readonly name: string };
   readonly configFile: string | null;
-  readonly quota: QuotaAnswer;
+  readonly quota: QuotaUsage;
   readonly recordings: number;
   readonly quarantined: number;
-  readonly vault: { readonly folder: string; readonly freeBytes: number };
+  readonly vault: {
+    readonly folder: string;
+    /** Null when the disk does not tell: `problem` says why. */
+    readonly freeBytes: number | null;
+    readonly problem?: ErrorCode;
+  };
   /** Whether the clock of the station may be given to cameras, and why. */
   readonly stationClock: StationClockState;
+  /** As of the last sample; all of it: dockctl health. */
+  readonly health: { readonly level: HealthReport['level']; readonly problems: readonly HealthProblem[] };
   readonly broker: {
     readonly url: string;
     readonly isConnected: boolean;
@@ -30,7 +44,15 @@ export interface StatusAnswer extends BaysAnswer {
 }
 
 export interface BaysAnswer {
-  readonly bays: readonly BayState[];
+  readonly bays: readonly IsoTimes<BayState>[];
+}
+
+export type HealthAnswer = IsoTimes<HealthReport>;
+
+export interface FaultsAnswer {
+  readonly faults: readonly IsoTimes<FaultCount>[];
+  /** Who is to blame, where that can be told. */
+  readonly verdicts: readonly Verdict[];
 }
 
 export interface CamerasAnswer {
@@ -60,7 +82,7 @@ export interface CamerasAnswer {
 }
 
 export interface RecordingsAnswer {
-  readonly recordings: readonly CatalogueEntry[];
+  readonly recordings: readonly IsoTimes<CatalogueEntry>[];
   readonly vault: string;
 }
 
@@ -91,7 +113,40 @@ export interface RetireAnswer {
   readonly usage: QuotaUsage;
 }
 
-export type QuotaAnswer = QuotaUsage;
+/** Which bays were asked. */
+export interface AskedBaysAnswer {
+  readonly bays: readonly number[];
+}
+
+export interface AskedBaysUntilAnswer extends AskedBaysAnswer {
+  readonly until: string;
+}
+
+export interface QuotaAnswer extends QuotaUsage {
+  readonly plan: {
+    readonly surplus: number;
+    readonly retire: readonly IsoTimes<RetirementPlan['retire'][number]>[];
+  };
+}
+
+export interface AssignmentAnswer {
+  readonly hasIssuerKey: boolean;
+  /** With its signed text. */
+  readonly inForce: (PostAssignment & { readonly jws: string }) | null;
+  readonly problems: readonly HealthProblem[];
+  /** Newest first, each with its signed text. */
+  readonly history: readonly {
+    readonly number: number;
+    readonly jws: string;
+    readonly installedAt: string;
+    readonly installedBy: string;
+  }[];
+}
+
+export interface InstallAnswer {
+  readonly installed: PostAssignment;
+  readonly usage: QuotaUsage;
+}
 
 export interface VerifyAnswer {
   readonly checked: number;

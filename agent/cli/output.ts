@@ -1,25 +1,28 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
+import type { Language } from './words/language.ts';
 
 /** Where a command writes: standard output for results, standard error for everything else. */
 export interface Output {
   readonly isJson: boolean;
+  readonly language: Language;
   /** The result of the command, once: the object with `--json`, else what `show` makes of it for people. */
-  result<T>(value: T, show: (value: T) => string): void;
+  result<T>(value: T, show: (value: T, language: Language) => string): void;
   /** One of many results, a line of JSON each with `--json`. */
-  item<T>(value: T, show: (value: T) => string): void;
+  item<T>(value: T, show: (value: T, language: Language) => string): void;
   /** Progress of long work, on a terminal only. */
   progress(text: string): void;
 }
 
-export function standardOutput(isJson: boolean): Output {
+export function standardOutput(isJson: boolean, language: Language): Output {
   const write = (text: string): void => {
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   };
   return {
     isJson,
-    result: (value, show) => write(isJson ? json(value, 2) : show(value)),
-    item: (value, show) => write(isJson ? json(value) : show(value)),
+    language,
+    result: (value, show) => write(isJson ? json(value, 2) : show(value, language)),
+    item: (value, show) => write(isJson ? json(value) : show(value, language)),
     progress: (text) => {
       if (process.stderr.isTTY && !isJson) process.stderr.write(`\r\u001b[2K${text}`);
     },
@@ -60,12 +63,16 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
+const latinUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+const cyrillicUnits = ['Б', 'КиБ', 'МиБ', 'ГиБ', 'ТиБ', 'ПиБ'];
+
 /** Binary units, three digits. */
-export function bytes(count: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+export function bytes(count: number, language: Language = 'en'): string {
+  const units = language === 'en' ? latinUnits : cyrillicUnits;
   const power = count < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
   const value = count / 1024 ** power;
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[power]}`;
+  const digits = power === 0 || value >= 100 ? String(Math.round(value)) : value.toPrecision(3);
+  return `${language === 'en' ? digits : digits.replace('.', ',')} ${units[power]}`;
 }
 
 /** An offset with its bound, in the unit that suits it. */

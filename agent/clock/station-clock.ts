@@ -36,10 +36,16 @@ export const checkStationClock: StationClockCheck = async () => {
 /** Reference id 127.127.1.1: no source but the "local" directive, with a leap status that says Normal. */
 const chronyLocalReference = '7F7F0101';
 
+/** All that chrony says of a clock that follows a source; the fourth is "Not synchronised". */
+const synchronisedLeaps = ['Normal', 'Insert second', 'Delete second'];
+
 /** CSV of `chronyc -c tracking`; bound = |offset| + root dispersion + half the root delay. */
 export function parseChronyTracking(csv: string): StationClockState {
   const fields = csv.trim().split(',');
-  const [stratum, offset, delay, dispersion] = [2, 4, 10, 11].map((index) => Number(fields[index]));
+  // Number('') and Number(' ') are 0: a field that is not there must not count as a clock without error.
+  const [stratum, offset, delay, dispersion] = [2, 4, 10, 11].map((index) =>
+    Number(fields[index]?.trim() || Number.NaN),
+  );
   const leap = fields[13] ?? '';
   if (
     offset === undefined ||
@@ -52,9 +58,9 @@ export function parseChronyTracking(csv: string): StationClockState {
   if (fields[0] === chronyLocalReference) {
     return { isTrusted: false, evidence: 'chrony: follows only its own clock (local mode)' };
   }
-  const boundMs = (Math.abs(offset) + dispersion + delay / 2) * 1000;
+  const boundMs = (Math.abs(offset) + Math.abs(dispersion) + Math.abs(delay) / 2) * 1000;
   const evidence = `chrony: stratum ${stratum}, bound ${boundMs.toFixed(1)} ms, leap status ${leap}`;
-  return { isTrusted: leap !== 'Not synchronised' && boundMs <= widestBoundMs, boundMs, evidence };
+  return { isTrusted: synchronisedLeaps.includes(leap) && boundMs <= widestBoundMs, boundMs, evidence };
 }
 
 /**

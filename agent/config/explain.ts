@@ -52,6 +52,7 @@ function* keysOf(schema: JsonSchema, prefix: string): Generator<ExplainedKey> {
 }
 
 function rangeOf(schema: JsonSchema): string {
+  if (schema.items) return `any of ${rangeOf(schema.items)}`;
   if (schema.enum) return schema.enum.join(', ');
   if (schema.minimum !== undefined || schema.maximum !== undefined) {
     return `${schema.minimum ?? ''} to ${schema.maximum ?? ''}`;

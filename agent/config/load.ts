@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
+import type { z } from 'zod';
 import { DockError } from '../../protocol/errors.ts';
 import { configSchema, type Config } from './schema.ts';
 import { lineOf } from './toml-lines.ts';
 
-export const systemConfigPath = '/etc/dock-agent/config.toml';
+export const systemConfigPath = '/etc/docking-station/config.toml';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -58,6 +59,15 @@ export function loadConfig(
 
 /** Errors: `config.invalid` as a ConfigError with every problem. */
 export function parseConfig(text: string, file: string): Config {
+  return parseToml(configSchema, text, file);
+}
+
+/** A TOML file of any of our schemas. Errors: `config.invalid` as a ConfigError with every problem. */
+export function parseToml<Schema extends z.ZodType>(
+  schema: Schema,
+  text: string,
+  file: string,
+): z.output<Schema> {
   let document: unknown;
   try {
     document = parse(text);
@@ -66,7 +76,7 @@ export function parseConfig(text: string, file: string): Config {
     const message = error.message.split('\n')[0] ?? 'not TOML';
     throw new ConfigError(file, [{ key: '', line: error.line, message }]);
   }
-  const parsed = configSchema.safeParse(document);
+  const parsed = schema.safeParse(document);
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.flatMap((issue): ConfigProblem[] => {
     if (issue.code === 'unrecognized_keys') {
@@ -90,21 +100,35 @@ function withPaths(config: Config, base: string): Config {
   const stateFolder = at(config.state.folder);
   const vaultFolder =
     config.vault.folder === undefined ? join(stateFolder, 'vault') : at(config.vault.folder);
-  const { broker } = config;
   return {
     ...config,
     state: { folder: stateFolder },
     vault: { ...config.vault, folder: vaultFolder },
-    broker: {
-      ...broker,
-      ...(broker.password_file !== undefined && { password_file: at(broker.password_file) }),
-      ...(broker.ca_file !== undefined && { ca_file: at(broker.ca_file) }),
-      ...(broker.cert_file !== undefined && { cert_file: at(broker.cert_file) }),
-      ...(broker.key_file !== undefined && { key_file: at(broker.key_file) }),
+    broker: withFiles(config.broker, at),
+    register: withFiles(config.register, at),
+    cameras: {
+      ...config.cameras,
+      ...(config.cameras.profiles !== undefined && { profiles: at(config.cameras.profiles) }),
     },
-    bay: config.bay.map(({ number, serial }) => ({
-      number,
-      serial: serial.path === undefined ? serial : { ...serial, path: at(serial.path) },
+    usb: { helper_socket: at(config.usb.helper_socket) },
+    bay: config.bay.map(({ serial, ...bay }) => ({
+      ...bay,
+      ...(serial && { serial: serial.path === undefined ? serial : { ...serial, path: at(serial.path) } }),
     })),
   };
+}
+
+interface CredentialFiles {
+  readonly password_file?: string | undefined;
+  readonly ca_file?: string | undefined;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
+}
+
+function withFiles<T extends CredentialFiles>(section: T, at: (path: string) => string): T {
+  const files = (['password_file', 'ca_file', 'cert_file', 'key_file'] as const).flatMap((key) => {
+    const file = section[key];
+    return file === undefined ? [] : [[key, at(file)] as const];
+  });
+  return { ...section, ...Object.fromEntries(files) };
 }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { commands, type CommandName } from '../../protocol/mqtt/commands.ts';
 import { topicLevel } from '../../protocol/mqtt/topics.ts';
+import { usbPortPath } from '../../dock/host/usb-tree.ts';
 import { maxHeadcount } from '../../protocol/norm/quota.ts';
 
 /**
@@ -48,9 +50,37 @@ const serial = z
     when: isTable,
   });
 
-const bay = z.strictObject({
-  number: z.int().min(1).max(999).describe('Number printed on the bay.'),
-  serial: serial.describe('Serial line to the camera in this bay.'),
+const bay = z
+  .strictObject({
+    number: z.int().min(1).max(999).describe('Number printed on the bay.'),
+    usb_port: z
+      .string()
+      .regex(usbPortPath, 'a USB port path such as 1-1.2')
+      .optional()
+      .describe('Physical USB port of the bay: whatever camera is plugged in there (or give serial).'),
+    serial: serial.optional().describe('Serial line to the camera in this bay.'),
+  })
+  .refine((value) => (value.serial === undefined) !== (value.usb_port === undefined), {
+    message: 'give either usb_port or serial',
+    when: isTable,
+  });
+
+const cameras = z.strictObject({
+  profiles: path
+    .optional()
+    .describe('Folder with camera profiles, one TOML file each; see dockctl probe --draft.'),
+  generic: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Take anything that speaks MTP or shows itself as a disk for a camera, also without a profile.',
+    ),
+});
+
+const usb = z.strictObject({
+  helper_socket: path
+    .default('/run/dock-helper.sock')
+    .describe('Socket of the privileged helper that mounts storages and switches ports.'),
 });
 
 const station = z.strictObject({
@@ -66,7 +96,14 @@ const post = z.strictObject({
     .max(maxHeadcount)
     .optional()
     .meta(unit('workers'))
-    .describe('Workers of the post; the norm gives its quota of cameras. Without it nothing is enrolled.'),
+    .describe(
+      'Workers of the post; the norm gives its quota of cameras. Without it nothing is enrolled. Not used with an issuer key.',
+    ),
+  issuer_key_file: path
+    .optional()
+    .describe(
+      'Public key (Ed25519, PEM or JWK) of whoever states the headcount by signed assignments: only these count then.',
+    ),
   enrolment: z
     .enum(['automatic', 'manual'])
     .default('automatic')
@@ -75,6 +112,46 @@ const post = z.strictObject({
 
 const state = z.strictObject({
   folder: path.default('dock-state').describe('Where the station keeps its database and its control socket.'),
+});
+
+const maintenance = z.strictObject({
+  hour_utc: z
+    .int()
+    .min(0)
+    .max(23)
+    .default(20)
+    .meta(unit('hour'))
+    .describe(
+      'When the database is checked and backed up beside the vault, UTC; 20 is one at night in Kazakhstan.',
+    ),
+  backups: z
+    .int()
+    .min(1)
+    .max(365)
+    .default(7)
+    .meta(unit('files'))
+    .describe('Backups of the database that are kept.'),
+  scrub_days: z
+    .int()
+    .min(1)
+    .max(3650)
+    .default(30)
+    .meta(unit('days'))
+    .describe('Every stored recording is read back and compared with its digest so often.'),
+  scrub_bytes_per_second: z
+    .int()
+    .min(65_536)
+    .max(2 ** 40)
+    .default(20 * 2 ** 20)
+    .meta(unit('bytes/s'))
+    .describe('Fastest pace of that reading, which also waits while a camera is being emptied.'),
+  health_seconds: z
+    .int()
+    .min(5)
+    .max(3600)
+    .default(60)
+    .meta(unit('s'))
+    .describe('How often the station measures its own health.'),
 });
 
 const vault = z.strictObject({
@@ -124,6 +201,9 @@ const clock = z.strictObject({
     .describe('Longest time spent on one measurement of a camera clock.'),
 });
 
+/** Role, hosts, database. */
+export const registerUrl = /^postgres:\/\/([^\s/@:]+)@([^\s/@]+)\/([\w-]+)$/;
+
 const broker = z.strictObject({
   url: z
     .string()
@@ -144,6 +224,73 @@ const broker = z.strictObject({
     .describe('Port of the embedded broker on loopback; 0 takes any free one.'),
 });
 
+const register = z.strictObject({
+  url: z
+    .string()
+    .regex(registerUrl, 'postgres://ROLE@HOST:PORT[,HOST:PORT...]/DATABASE, without password')
+    .optional()
+    .describe(
+      'Register that the stations of a post share; the host that takes writes is used. Without it the station has its own.',
+    ),
+  password_file: path.optional().describe('File with the password at the register.'),
+  ca_file: path
+    .optional()
+    .describe('Certificates of the authority of the register, PEM; TLS is left out only on loopback.'),
+  cert_file: path.optional().describe('Certificate of this station at the register, PEM.'),
+  key_file: path.optional().describe('Private key of this station at the register, PEM.'),
+});
+
+const report = z.strictObject({
+  receipt: z
+    .enum(['broker', 'consumer'])
+    .default('broker')
+    .describe(
+      'Whether an event counts as delivered when the broker has it, or when a consumer acknowledged it with a command.',
+    ),
+  most_events: z
+    .int()
+    .min(1000)
+    .max(100_000_000)
+    .default(1_000_000)
+    .meta(unit('events'))
+    .describe(
+      'From so many undelivered events on nothing is removed from cameras; from 1.25 times as many on no session begins.',
+    ),
+  most_bytes: z
+    .int()
+    .min(2 ** 20)
+    .max(2 ** 40)
+    .default(512 * 2 ** 20)
+    .meta(unit('bytes'))
+    .describe('The same by the size of undelivered events.'),
+  most_days: z
+    .int()
+    .min(1)
+    .max(3650)
+    .default(90)
+    .meta(unit('days'))
+    .describe('Once the oldest undelivered event is older, nothing is removed from cameras.'),
+  most_samples: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .meta(unit('samples'))
+    .describe('Undelivered samples that are kept; of more the oldest are dropped and counted.'),
+});
+
+const commandNames = Object.keys(commands) as CommandName[];
+
+const commandsTaken = z.strictObject({
+  enabled: z
+    .array(z.enum(commandNames))
+    .max(commandNames.length)
+    .default(commandNames.filter((name) => name !== 'enrol' && name !== 'retire'))
+    .describe(
+      'What central monitoring may have done over MQTT; enrol and retire only where they are named here. Who may ask is decided by the access list of the broker.',
+    ),
+});
+
 const session = z.strictObject({
   presence_ms: z
     .int()
@@ -159,6 +306,20 @@ const session = z.strictObject({
     .default(30_000)
     .meta(unit('ms'))
     .describe('Pause before a docked camera that could not be finished is tried again.'),
+  reseat_ms: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(10_000)
+    .meta(unit('ms'))
+    .describe('A camera that comes back into its bay within this time was never taken.'),
+  reenumeration_ms: z
+    .int()
+    .min(1000)
+    .max(300_000)
+    .default(30_000)
+    .meta(unit('ms'))
+    .describe('How long a camera that was unlocked may take to come back as a storage.'),
 });
 
 export const configSchema = z
@@ -167,21 +328,27 @@ export const configSchema = z
     post: post.prefault({}).describe('The post and its norm.'),
     state: state.prefault({}).describe('State of the station.'),
     vault: vault.prefault({}).describe('Recordings on the station and on the cameras.'),
+    maintenance: maintenance.prefault({}).describe('What the station does for itself.'),
     clock: clock.prefault({}).describe('Clocks of station and cameras.'),
     broker: broker.prefault({}).describe('MQTT.'),
+    register: register.prefault({}).describe('Register shared with other stations of the post.'),
+    commands: commandsTaken.prefault({}).describe('Commands over MQTT.'),
+    report: report.prefault({}).describe('Events that wait for central monitoring.'),
     session: session.prefault({}).describe('Pace of docking sessions.'),
+    cameras: cameras.prefault({}).describe('Which cameras are known.'),
+    usb: usb.prefault({}).describe('USB.'),
     bay: z.array(bay).max(128).default([]).describe('One entry for each bay.'),
   })
   .superRefine(
     (config, context) => {
       const seen = new Map<string, number>();
-      for (const [index, { number, serial: line }] of (
-        bayPlaces.safeParse(config.bay).data ?? []
-      ).entries()) {
-        const port = line.path ?? line.usb_port;
+      const bays = bayPlaces.safeParse(config.bay).data ?? [];
+      for (const [index, { number, usb_port, serial: line }] of bays.entries()) {
+        const port = usb_port ?? line.path ?? line.usb_port;
+        const key = usb_port === undefined ? 'serial' : 'usb_port';
         const places = [
           ...(number === undefined ? [] : [{ key: 'number', place: `number ${number}` }]),
-          ...(port === undefined ? [] : [{ key: 'serial', place: `port ${port}` }]),
+          ...(port === undefined ? [] : [{ key, place: `port ${port}` }]),
         ];
         for (const { key, place } of places) {
           const first = seen.get(place);
@@ -200,6 +367,7 @@ export const configSchema = z
 const bayPlaces = z.array(
   z.object({
     number: z.int().optional().catch(undefined),
+    usb_port: z.string().optional().catch(undefined),
     serial: z
       .object({
         path: z.string().optional().catch(undefined),

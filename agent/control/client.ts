@@ -6,21 +6,9 @@ import { controlLine, type ControlLine, type ControlRequestName } from './reques
 // See server.ts: a plain import of node:http costs memory and start-up time.
 const { request: httpRequest } = process.getBuiltinModule('node:http');
 
-/** An error that the agent answered with. */
-export class ControlError extends DockError {
-  /** As the agent worded it, already with its meaning. */
-  readonly agentMessage: string;
-
-  constructor(code: string, message: string) {
-    super(isErrorCode(code) ? code : 'internal.bug');
-    this.agentMessage = message;
-    this.message = message;
-  }
-}
-
 /**
  * Asks the agent and yields what it answers, line by line, the result last. Errors: `control.agent-down`,
- * and whatever the agent answers, as a ControlError.
+ * and whatever the agent answers.
  */
 export async function* askAgent(
   socketPath: string,
@@ -35,7 +23,7 @@ export async function* askAgent(
   try {
     for await (const text of linesOf(response)) {
       const line = controlLine.parse(JSON.parse(text));
-      if (line.kind === 'error') throw new ControlError(line.code, line.message);
+      if (line.kind === 'error') throw errorOf(line);
       yield line;
       if (line.kind === 'result') return;
     }
@@ -60,6 +48,13 @@ async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
   } catch {
     // The connection broke: whoever reads misses the result.
   }
+}
+
+/** An agent of another version may know codes that this one does not. */
+function errorOf({ code, message, detail }: Extract<ControlLine, { kind: 'error' }>): DockError {
+  return isErrorCode(code)
+    ? new DockError(code, detail)
+    : new DockError('control.unknown-error', `${message} [${code}]`);
 }
 
 function brokenOff(socketPath: string): DockError {

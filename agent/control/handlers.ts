@@ -1,72 +1,49 @@
 import { parseSerialNumber } from '../../dock/camera/serial-number.ts';
-import type { Clock } from '../../dock/clock.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
-import { asDockError } from '../../protocol/errors.ts';
-import type { StationClockCheck } from '../clock/station-clock.ts';
-import type { Config } from '../config/schema.ts';
-import type { Register } from '../enrolment/register.ts';
-import type { Outbox } from '../report/outbox.ts';
-import type { Reporter } from '../report/reporter.ts';
-import type { BayBoard } from '../session/bay-board.ts';
+import { asDockError, DockError } from '../../protocol/errors.ts';
+import type { StationActions } from '../command/station-actions.ts';
+import type { FlightRecorder } from '../flight/flight-recorder.ts';
+import { retirementPlan } from '../enrolment/above-quota.ts';
+import type { Assignments } from '../enrolment/assignments.ts';
 import type { BayLoop } from '../session/bay-loop.ts';
+import type { FaultLog } from '../session/fault-log.ts';
 import { accountOf } from '../session/session-log.ts';
-import type { Database } from '../state/database.ts';
-import type { Catalogue } from '../vault/catalogue.ts';
-import type { Disk } from '../vault/disk.ts';
-import type { Vault } from '../vault/vault.ts';
+import { isoTimes } from './iso-times.ts';
 import type { ControlHandlers } from './server.ts';
+import { stationFaults, stationStatus, type StatusParts } from './station-status.ts';
 
-export interface HandlerParts {
-  readonly config: Config;
-  readonly configFile: string | undefined;
-  readonly clock: Clock;
-  readonly db: Database;
-  readonly disk: Disk;
-  readonly outbox: Outbox;
-  readonly register: Register;
-  readonly catalogue: Catalogue;
-  readonly vault: Vault;
-  readonly board: BayBoard;
+export interface HandlerParts extends StatusParts {
+  readonly actions: StationActions;
+  readonly reloadConfiguration: (() => Promise<void>) | undefined;
+  readonly assignments: Assignments;
+  /** A person vouches for the register; true when it was in doubt. */
+  readonly confirmRegister: (by: string) => boolean;
   readonly bays: readonly BayLoop[];
-  readonly reporter: Reporter;
-  readonly checkStationClock: StationClockCheck;
-  readonly brokerUrl: string;
-  readonly version: string;
-  readonly boot: number;
-  readonly startedAt: number;
+  readonly faults: FaultLog;
+  readonly flights: FlightRecorder | undefined;
 }
 
 /** How dockctl's requests are answered; what each returns is what `--json` prints. */
 export function controlHandlers(parts: HandlerParts): ControlHandlers {
-  const { config, clock, db, outbox, register, catalogue, vault, board } = parts;
+  const { actions, clock, db, outbox, register, assignments, catalogue, vault, board } = parts;
   const iso = (at: number): string => new Date(at).toISOString();
 
-  /** A changed enrolment concerns its own camera, and those that wait for a place. */
-  const nudgeBays = (serialNumber: string): void => {
-    for (const bay of parts.bays) {
-      const state = board.get(bay.bay);
-      if (state?.phase !== 'ready' || state.serialNumber === serialNumber) bay.nudge();
-    }
-  };
-
   return {
-    status: async () => ({
-      version: parts.version,
-      boot: parts.boot,
-      startedAt: iso(parts.startedAt),
-      now: iso(clock.now()),
-      station: config.station,
-      configFile: parts.configFile ?? null,
-      bays: board.all(),
-      quota: await register.usage(),
-      recordings: catalogue.count(),
-      quarantined: Number(db.get('SELECT count(*) AS n FROM quarantine')?.['n']),
-      vault: { folder: vault.folder, freeBytes: await parts.disk.freeBytes(vault.folder) },
-      stationClock: await parts.checkStationClock(),
-      broker: { url: parts.brokerUrl, ...parts.reporter.state, waitingEvents: outbox.depth() },
-    }),
+    status: () => stationStatus(parts),
 
-    bays: async () => ({ bays: board.all() }),
+    health: async () => isoTimes(await parts.health.sample()),
+
+    flights: async () => ({ flights: (await parts.flights?.list()) ?? [] }),
+
+    flight: async ({ id }) => {
+      const flight = await parts.flights?.get(id);
+      if (!flight) throw new DockError('control.bad-request', `there is no flight ${id}`);
+      return flight;
+    },
+
+    bays: async () => ({ bays: board.all().map(isoTimes) }),
+
+    faults: async () => stationFaults(parts.faults),
 
     cameras: async () => {
       const enrolments = new Map(
@@ -118,7 +95,8 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
 
     recordings: async ({ serialNumber, limit, before }) => {
       const serial = serialNumber === undefined ? undefined : parseSerialNumber(serialNumber);
-      return { recordings: catalogue.page({ serialNumber: serial, limit, before }), vault: vault.folder };
+      const page = catalogue.page({ serialNumber: serial, limit, before });
+      return { recordings: page.map(isoTimes), vault: vault.folder };
     },
 
     sessions: async ({ limit }) => ({
@@ -141,23 +119,47 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
       })),
     }),
 
-    enrol: async ({ serialNumber, by, reason }) => {
-      const serial = parseSerialNumber(serialNumber);
-      const key = db.get('SELECT public_key FROM camera WHERE serial_number = ?', serial)?.['public_key'];
-      const publicKey = key instanceof Uint8Array ? key : undefined;
-      const decision = await register.enrol({ serialNumber: serial, publicKey, by, reason });
-      // Only what changes something is worth another session of every docked camera.
-      if (decision.kind === 'enrolled' && decision.isNew) nudgeBays(serial);
-      return { serialNumber: serial, ...decision };
+    enrol: (request) => actions.enrol(request),
+    retire: (request) => actions.retire(request),
+    pull: async (request) => actions.pull(request),
+    pause: async (request) => actions.pause(request),
+    resume: async (request) => actions.resume(request),
+    identify: async (request) => actions.identify(request),
+
+    'reload-configuration': async () => {
+      if (!parts.reloadConfiguration)
+        throw new DockError('command.unsupported', 'nobody starts this agent again');
+      await parts.reloadConfiguration();
+      return {};
     },
 
-    retire: async ({ serialNumber, by, cause, note }) => {
-      const serial = parseSerialNumber(serialNumber);
-      if (await register.retire({ serialNumber: serial, by, cause, note })) nudgeBays(serial);
-      return { serialNumber: serial, retired: true, usage: await register.usage() };
+    quota: async () => {
+      const usage = await register.usage();
+      const { surplus, retire } = retirementPlan(usage, await register.list());
+      return { ...usage, plan: { surplus, retire: retire.map(isoTimes) } };
     },
 
-    quota: async () => await register.usage(),
+    assignment: async () => {
+      const { isTrusted: isClockTrusted } = await parts.checkStationClock();
+      const { inForce } = assignments;
+      return {
+        hasIssuerKey: assignments.hasIssuerKey,
+        inForce: inForce ? { ...inForce.assignment, jws: inForce.jws } : null,
+        problems: assignments.problems({ isClockTrusted }),
+        history: assignments.history(100).map(isoTimes),
+      };
+    },
+
+    'install-assignment': async ({ assignment, by }) => ({
+      installed: await actions.installAssignment(assignment, by),
+      usage: await register.usage(),
+    }),
+
+    'confirm-register': async ({ by }) => {
+      const wasInDoubt = parts.confirmRegister(by);
+      if (wasInDoubt) for (const bay of parts.bays) if (board.get(bay.bay)?.phase === 'refused') bay.nudge();
+      return { wasInDoubt };
+    },
 
     verify: async ({ serialNumber }, { progress, item, signal }) => {
       const serial = serialNumber === undefined ? undefined : parseSerialNumber(serialNumber);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { retireCauses } from '../enrolment/register.ts';
+import { retireCauses } from '../../protocol/norm/retire-causes.ts';
 
 /**
  * What dockctl may ask. A request is one HTTP POST to `/v1/NAME` on the Unix socket with a JSON body; the answer is
@@ -7,10 +7,15 @@ import { retireCauses } from '../enrolment/register.ts';
  */
 const serialNumber = z.string().min(1).max(128);
 const by = z.string().min(1).max(128);
+const bay = z.int().min(1).max(999).optional();
 
 export const controlRequests = {
   status: z.strictObject({}),
+  health: z.strictObject({}),
+  flights: z.strictObject({}),
+  flight: z.strictObject({ id: z.string().regex(/^[0-9a-f-]{8,36}$/) }),
   bays: z.strictObject({}),
+  faults: z.strictObject({}),
   cameras: z.strictObject({}),
   recordings: z.strictObject({
     serialNumber: serialNumber.optional(),
@@ -24,7 +29,15 @@ export const controlRequests = {
     cause: z.enum(retireCauses),
     note: z.string().max(500).default(''),
   }),
+  pull: z.strictObject({ bay, serialNumber: serialNumber.optional() }),
+  pause: z.strictObject({ bay, by, forSeconds: z.int().min(1).max(86_400).default(3600) }),
+  resume: z.strictObject({ bay }),
+  identify: z.strictObject({ bay, forSeconds: z.int().min(1).max(600).default(30) }),
+  'reload-configuration': z.strictObject({}),
   quota: z.strictObject({}),
+  assignment: z.strictObject({}),
+  'install-assignment': z.strictObject({ assignment: z.string().max(60_000), by }),
+  'confirm-register': z.strictObject({ by }),
   verify: z.strictObject({ serialNumber: serialNumber.optional() }),
   events: z.strictObject({
     after: z.int().min(0).optional(),
@@ -45,6 +58,12 @@ export const controlLine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('item'), item: z.unknown() }),
   z.object({ kind: z.literal('progress'), done: z.number(), total: z.number(), what: z.string() }),
   z.object({ kind: z.literal('result'), result: z.unknown() }),
-  z.object({ kind: z.literal('error'), code: z.string(), message: z.string(), nextStep: z.string() }),
+  z.object({
+    kind: z.literal('error'),
+    code: z.string(),
+    message: z.string(),
+    detail: z.string().optional(),
+    nextStep: z.string(),
+  }),
 ]);
 export type ControlLine = z.output<typeof controlLine>;

@@ -59,11 +59,11 @@ export async function startControlServer(
   return {
     [Symbol.asyncDispose]: async () => {
       stopping.abort(new DockError('internal.stopping'));
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      // Who followed what happens has all of it, and a result at its end.
       await Promise.all(answers);
+      server.closeAllConnections();
+      await closed;
       await rm(path, { force: true });
     },
   };
@@ -84,9 +84,13 @@ async function answer(
     await new Promise<void>((resolve) => {
       const onTaken = (): void => {
         response.off('close', onTaken);
+        stopping.removeEventListener('abort', onTaken);
         resolve();
       };
       response.on('close', onTaken);
+      if (stopping.aborted)
+        onTaken(); // slow readers are waited for no longer
+      else stopping.addEventListener('abort', onTaken, { once: true });
       if (response.write(`${JSON.stringify(line)}\n`, onTaken)) onTaken();
     });
   };
@@ -102,9 +106,9 @@ async function answer(
     });
     await send({ kind: 'result', result });
   } catch (error) {
-    const { code, message, nextStep, disposition } = asDockError(error);
+    const { code, message, detail, nextStep, disposition } = asDockError(error);
     if (disposition === 'bug') log.error('control-failed', { error });
-    await send({ kind: 'error', code, message, nextStep });
+    await send({ kind: 'error', code, message, detail, nextStep });
   }
   response.end();
 }

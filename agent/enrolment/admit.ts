@@ -2,10 +2,12 @@ import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Camera } from '../../dock/camera/camera.ts';
 import type { RandomSource } from '../../dock/clock.ts';
 import { proveIdentity } from './authenticate.ts';
-import type { Register } from './register.ts';
+import type { ProvenAttachments } from './proven-attachments.ts';
+import type { EnrolmentDecision, Register } from './register.ts';
 
 export type Admission =
-  | { readonly kind: 'admitted' }
+  /** `provenBy`: how it has shown that it is the one it says; a camera without a key cannot. */
+  | { readonly kind: 'admitted'; readonly provenBy?: 'challenge' | 'attachment' }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly reason: string };
 
 /**
@@ -18,6 +20,7 @@ export async function admitCamera(
     register: Register;
     policy: 'automatic' | 'manual';
     random: RandomSource;
+    attachments: ProvenAttachments;
     signal: AbortSignal;
   },
 ): Promise<Admission> {
@@ -25,15 +28,14 @@ export async function admitCamera(
   const { serialNumber, publicKey } = camera.identity;
   const standing = await register.standing(serialNumber);
   switch (standing.kind) {
-    case 'enrolled':
-      if (standing.publicKey) {
-        await proveIdentity(camera, standing.publicKey, parts);
-      } else if (publicKey) {
-        // Enrolled by hand before it was ever docked: its key is fixed the first time it shows one.
-        await proveIdentity(camera, publicKey, parts);
-        await register.fixKey(serialNumber, publicKey);
-      }
-      return { kind: 'admitted' };
+    case 'enrolled': {
+      const key = standing.publicKey ?? publicKey;
+      if (!key) return { kind: 'admitted' };
+      const provenBy = await proveIdentity(camera, key, parts);
+      // Enrolled by hand before it was ever docked: its key is fixed the first time it shows one.
+      if (!standing.publicKey) await register.fixKey(serialNumber, key);
+      return { kind: 'admitted', provenBy };
+    }
     case 'retired':
       return refused(await register.refuse({ serialNumber, by: 'automatic', code: 'enrolment.retired' }));
     case 'unknown':
@@ -41,14 +43,17 @@ export async function admitCamera(
       if (policy === 'manual') {
         return refused(await register.refuse({ serialNumber, by: 'automatic', code: 'enrolment.manual' }));
       }
-      if (publicKey) await proveIdentity(camera, publicKey, parts);
+      const provenBy = publicKey && (await proveIdentity(camera, publicKey, parts));
       const reason = 'first docking at this post';
-      return refused(await register.enrol({ serialNumber, publicKey, by: 'automatic', reason }));
+      const decision = await register.enrol({ serialNumber, publicKey, by: 'automatic', reason });
+      if (decision.kind === 'refused') return refused(decision);
+      return { kind: 'admitted', ...(provenBy && { provenBy }) };
     }
   }
 }
 
-function refused(decision: Awaited<ReturnType<Register['enrol']>>): Admission {
+function refused(decision: EnrolmentDecision): Admission {
+  // Somebody enrolled it meanwhile: the next session will know.
   return decision.kind === 'enrolled'
     ? { kind: 'admitted' }
     : { kind: 'refused', code: decision.code, reason: decision.reason };

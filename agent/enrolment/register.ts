@@ -1,5 +1,7 @@
+import type { RetireCause } from '../../protocol/norm/retire-causes.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Quota } from '../../protocol/norm/quota.ts';
+import type { Headcount } from './headcount.ts';
 
 /**
  * Who counts against the quota of the post. Contract for every engine:
@@ -19,8 +21,25 @@ export interface Register {
   /** Frees the place of a camera. Errors: `enrolment.unknown-camera`. */
   /** True when it was enrolled until now. */
   retire(request: RetireRequest): Promise<boolean>;
+  /**
+   * Retires one camera and enrols another in its place, in one act: also where the quota is full, and where the new one
+   * is refused the old one stays. Errors: `enrolment.unknown-camera` when the old one is not enrolled.
+   */
+  replace(request: ReplaceRequest): Promise<EnrolmentDecision>;
   usage(): Promise<QuotaUsage>;
   list(): Promise<Enrolment[]>;
+}
+
+/** The register as a station holds it. */
+export interface StationRegister extends Register {
+  /** Why the register may be incomplete; undefined when it is sound. */
+  doubt(): string | undefined;
+  /** A person vouches for the register as it is. True when it was in doubt until now. */
+  confirm(by: string): boolean;
+  /** As the register is known here now, without asking anybody. */
+  knownUsage(): QuotaUsage;
+  /** What it does by itself until `signal` aborts; absent where there is nothing. */
+  run?(signal: AbortSignal): Promise<void>;
 }
 
 export type EnrolmentState = 'enrolled' | 'retired' | 'refused';
@@ -44,12 +63,16 @@ export interface EnrolRequest {
   readonly reason: string;
 }
 
-export const retireCauses = ['lost', 'broken', 'end-of-service-life', 'transferred'] as const;
-export type RetireCause = (typeof retireCauses)[number];
-
 export interface RetireRequest {
   readonly serialNumber: string;
   readonly by: string;
+  readonly cause: RetireCause;
+  readonly note: string;
+}
+
+export interface ReplaceRequest extends EnrolRequest {
+  /** Serial number of the camera that makes room. */
+  readonly replaces: string;
   readonly cause: RetireCause;
   readonly note: string;
 }
@@ -64,10 +87,12 @@ export type EnrolmentDecision =
       readonly usage: QuotaUsage;
     };
 
-export interface QuotaUsage extends Quota {
+export interface QuotaUsage extends Quota, Omit<Headcount, 'headcount'> {
   readonly enrolled: number;
   /** Cameras turned away and not enrolled since. */
   readonly refused: number;
-  /** False while the headcount of the post is not configured: then the quota is 0. */
+  /** False while nobody has stated the headcount of the post: then the quota is 0. */
   readonly isHeadcountKnown: boolean;
+  /** Since when the numbers may have changed: the register does not answer, this is the copy of the station. */
+  readonly copiedAt?: number;
 }

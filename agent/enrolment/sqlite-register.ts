@@ -1,28 +1,33 @@
-import { errorCatalogue, type ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { Outbox } from '../report/outbox.ts';
-import type { Database, Row } from '../state/database.ts';
+import type { Database } from '../state/database.ts';
+import { enrolmentOf } from './enrolment-row.ts';
+import type { Headcount } from './headcount.ts';
+import { normNumbers } from './norm-numbers.ts';
+import { refusalReason } from './refusal-reason.ts';
 import type {
   Enrolment,
   EnrolmentDecision,
   EnrolmentState,
   EnrolRequest,
   QuotaUsage,
-  Register,
+  ReplaceRequest,
   RetireRequest,
   Standing,
+  StationRegister,
 } from './register.ts';
 
 /** The register of a post with a single station, in that station's own database. */
-export class SqliteRegister implements Register {
+export class SqliteRegister implements StationRegister {
   readonly #db: Database;
   readonly #outbox: Outbox;
   readonly #clock: Clock;
-  readonly #headcount: number | undefined;
+  readonly #headcount: () => Headcount;
 
-  constructor(db: Database, outbox: Outbox, clock: Clock, headcount: number | undefined) {
+  constructor(db: Database, outbox: Outbox, clock: Clock, headcount: () => Headcount) {
     this.#db = db;
     this.#outbox = outbox;
     this.#clock = clock;
@@ -41,17 +46,23 @@ export class SqliteRegister implements Register {
       const usage = this.#usage();
       if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
       if (!usage.isHeadcountKnown) return this.#refuse(request, 'enrolment.no-headcount', usage);
+      // After a loss nobody can tell how many are enrolled: only a person may take a place.
+      if (request.by === 'automatic' && this.doubt() !== undefined)
+        return this.#refuse(request, 'enrolment.unconfirmed', usage);
       if (usage.enrolled >= usage.quota) return this.#refuse(request, 'enrolment.quota-full', usage);
-      this.#setState(request, 'enrolled');
-      this.#recordDecision(request, 'enrolled', usage);
-      this.#outbox.record('camera-enrolled', {
-        serialNumber: request.serialNumber,
-        by: request.by,
-        reason: request.reason,
-        hasKey: request.publicKey !== undefined,
-        ...normNumbers(usage),
-      });
-      return { kind: 'enrolled', isNew: true, usage: this.#usage() };
+      return this.#take(request, usage);
+    });
+  }
+
+  async replace(request: ReplaceRequest): Promise<EnrolmentDecision> {
+    return this.#db.transaction(() => {
+      const usage = this.#usage();
+      const { replaces } = request;
+      if (this.#state(replaces) !== 'enrolled') throw new DockError('enrolment.unknown-camera', replaces);
+      if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
+      if (usage.enrolled > usage.quota) return this.#refuse(request, 'enrolment.quota-full', usage);
+      this.#free({ ...request, serialNumber: replaces }, usage);
+      return this.#take(request, this.#usage());
     });
   }
 
@@ -77,20 +88,7 @@ export class SqliteRegister implements Register {
       const state = this.#state(serialNumber);
       if (state === 'retired') return false;
       if (state !== 'enrolled') throw new DockError('enrolment.unknown-camera', serialNumber);
-      const usage = this.#usage();
-      this.#db.run(
-        `UPDATE enrolment SET state = 'retired', changed_at = ?, changed_by = ?, reason = ? WHERE serial_number = ?`,
-        Math.floor(this.#clock.now()),
-        by,
-        note ? `${cause}: ${note}` : cause,
-        serialNumber,
-      );
-      this.#recordDecision(
-        { serialNumber, by, reason: note ? `${cause}: ${note}` : cause },
-        'retired',
-        usage,
-      );
-      this.#outbox.record('camera-retired', { serialNumber, by, cause, note, ...normNumbers(usage) });
+      this.#free({ serialNumber, by, cause, note }, this.#usage());
       return true;
     });
   }
@@ -99,8 +97,51 @@ export class SqliteRegister implements Register {
     return this.#usage();
   }
 
+  knownUsage(): QuotaUsage {
+    return this.#usage();
+  }
+
   async list(): Promise<Enrolment[]> {
     return this.#db.all('SELECT * FROM enrolment ORDER BY serial_number').map(enrolmentOf);
+  }
+
+  doubt(): string | undefined {
+    const row = this.#db.get("SELECT reason FROM doubt WHERE matter = 'register'");
+    return row && String(row['reason']);
+  }
+
+  confirm(by: string): boolean {
+    return this.#db.transaction(() => {
+      if (this.#db.run("DELETE FROM doubt WHERE matter = 'register'") === 0) return false;
+      this.#outbox.record('register-confirmed', { by, enrolled: this.#usage().enrolled });
+      return true;
+    });
+  }
+
+  #take(request: EnrolRequest, usage: QuotaUsage): EnrolmentDecision {
+    this.#setState(request, 'enrolled');
+    this.#recordDecision(request, 'enrolled', usage);
+    this.#outbox.record('camera-enrolled', {
+      serialNumber: request.serialNumber,
+      by: request.by,
+      reason: request.reason,
+      hasKey: request.publicKey !== undefined,
+      ...normNumbers(usage),
+    });
+    return { kind: 'enrolled', isNew: true, usage: this.#usage() };
+  }
+
+  #free({ serialNumber, by, cause, note }: RetireRequest, usage: QuotaUsage): void {
+    const reason = note ? `${cause}: ${note}` : cause;
+    this.#db.run(
+      `UPDATE enrolment SET state = 'retired', changed_at = ?, changed_by = ?, reason = ? WHERE serial_number = ?`,
+      Math.floor(this.#clock.now()),
+      by,
+      reason,
+      serialNumber,
+    );
+    this.#recordDecision({ serialNumber, by, reason }, 'retired', usage);
+    this.#outbox.record('camera-retired', { serialNumber, by, cause, note, ...normNumbers(usage) });
   }
 
   /** Keeps the standing of a retired camera: it stays retired, and was refused. */
@@ -154,7 +195,7 @@ export class SqliteRegister implements Register {
   ): void {
     this.#db.run(
       `INSERT INTO enrolment_decision (decided_at, serial_number, decision, by, reason, headcount, quota,
-         enrolled_before, norm_row, norm_edition) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         enrolled_before, norm_row, norm_edition, assignment_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       Math.floor(this.#clock.now()),
       request.serialNumber,
       decision,
@@ -165,6 +206,7 @@ export class SqliteRegister implements Register {
       usage.enrolled,
       usage.row,
       usage.editionId,
+      usage.assignment?.number ?? null,
     );
   }
 
@@ -173,35 +215,13 @@ export class SqliteRegister implements Register {
       `SELECT count(*) FILTER (WHERE state = 'enrolled') AS enrolled,
               count(*) FILTER (WHERE state = 'refused') AS refused FROM enrolment`,
     );
+    const { headcount, ...statement } = this.#headcount();
     return {
-      ...quotaFor(this.#headcount ?? 0, editionAt(this.#clock.now())),
+      ...quotaFor(headcount ?? 0, editionAt(this.#clock.now())),
+      ...statement,
       enrolled: Number(counts?.['enrolled']),
       refused: Number(counts?.['refused']),
-      isHeadcountKnown: this.#headcount !== undefined,
+      isHeadcountKnown: headcount !== undefined,
     };
   }
-}
-
-function refusalReason(code: ErrorCode, usage: QuotaUsage): string {
-  const { meaning } = errorCatalogue[code];
-  const headcount = usage.isHeadcountKnown ? `headcount ${usage.headcount}` : 'headcount unknown';
-  const rule = usage.row === 0 ? 'no row applies' : `row ${usage.row}`;
-  return `${meaning}: ${usage.enrolled} of ${usage.quota} sets are taken, ${headcount}, ${rule} of ${usage.citation}`;
-}
-
-function normNumbers(usage: QuotaUsage) {
-  const { headcount, quota, enrolled, row, citation } = usage;
-  return { headcount, quota, enrolled, row, citation };
-}
-
-function enrolmentOf(row: Row): Enrolment {
-  const key = row['public_key'];
-  return {
-    serialNumber: String(row['serial_number']),
-    state: String(row['state']) as EnrolmentState,
-    changedAt: Number(row['changed_at']),
-    changedBy: String(row['changed_by']),
-    reason: String(row['reason']),
-    ...(key instanceof Uint8Array && { publicKey: key }),
-  };
 }

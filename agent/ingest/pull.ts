@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { DockError, hasCode } from '../../protocol/errors.ts';
 import type { Camera, ListedRecording } from '../../dock/camera/camera.ts';
 import type { VerifiedCopy } from '../../dock/camera/verified-copy.ts';
@@ -23,8 +24,8 @@ export interface PullRequest {
  * next try resumes, or starts over where the bytes cannot be trusted.
  */
 export async function pullRecording(request: PullRequest): Promise<VerifiedCopy | undefined> {
-  const { camera, vault, recording, context, signal } = request;
-  const opened = await vault.begin(recording, context, signal);
+  const { camera, recording, context, signal } = request;
+  const opened = await begin(request);
   if (!opened) return undefined;
   await using intake = opened;
   try {
@@ -37,6 +38,27 @@ export async function pullRecording(request: PullRequest): Promise<VerifiedCopy 
     if (isSuspect || !(await isWorthKeeping(request))) intake.discard();
     throw error;
   }
+}
+
+/**
+ * Without a digest a part of another session may be of another recording: cameras that lost their time count names and
+ * times from the start again, and cut their files to one size. Then it starts over.
+ */
+async function begin({
+  camera,
+  vault,
+  recording,
+  context,
+  signal,
+}: PullRequest): Promise<Intake | undefined> {
+  const intake = await vault.begin(recording, context, signal);
+  const isTold = (recording.sha256 ?? camera.digest) !== undefined;
+  if (!intake || isTold || intake.receivedBytes === 0 || intake.begunInSession === context.sessionId) {
+    return intake;
+  }
+  intake.discard();
+  await intake[Symbol.asyncDispose]();
+  return vault.begin(recording, context, signal);
 }
 
 /**
@@ -68,6 +90,21 @@ async function receive(
   if (intake.receivedBytes !== sizeBytes) {
     throw new DockError('recording.size-mismatch', `${intake.receivedBytes} of ${sizeBytes} bytes`);
   }
+}
+
+/** The digest of what the camera holds now, by reading all of it. Lower-case hex SHA-256. */
+export async function digestByReading(
+  camera: Camera,
+  recording: ListedRecording,
+  onChunk: () => void,
+  signal: AbortSignal,
+): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of camera.read(recording, 0, signal)) {
+    hash.update(chunk);
+    onChunk();
+  }
+  return hash.digest('hex');
 }
 
 /** A camera swapped for another between two reads answers with another serial number. */

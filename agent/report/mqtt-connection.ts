@@ -2,62 +2,69 @@ import mqtt, {
   type IClientOptions,
   type IClientPublishOptions,
   type IConnackPacket,
+  type ISubscriptionGrant,
   type MqttClient,
 } from 'mqtt';
 import { DockError } from '../../protocol/errors.ts';
 import { withDeadline, type Clock } from '../../dock/clock.ts';
+import {
+  acknowledgeTimeoutMs,
+  connectTimeoutMs,
+  type BrokerConnection,
+  type BrokerOptions,
+  type PublishOptions,
+} from './broker-connection.ts';
+import { MessageIds } from './message-ids.ts';
 import './mqtt-packet-memory.ts';
+import { Unanswered } from './unanswered.ts';
 
-export interface MqttOptions {
-  readonly url: string;
-  readonly clientId: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-  readonly will: { readonly topic: string; readonly payload: string };
-}
-
-const connectTimeoutMs = 15_000;
-const acknowledgeTimeoutMs = 20_000;
 const keepaliveSeconds = 30;
+/** The contract has no payload above 64 KiB; a topic and properties come on top. */
+const maximumPacketSize = 128 * 1024;
 
 /**
  * One MQTT connection, used once. The library's own reconnection, queueing and stores are switched off: after a
  * reconnection one message that is never acknowledged blocks all others for good, its default packet ids collide
  * when many wait, and nothing ever times out (mqtt 5.16). Whoever wants to go on after a fault connects afresh.
  */
-export class MqttConnection implements AsyncDisposable {
+export class MqttConnection implements BrokerConnection {
   readonly protocolVersion: 4 | 5;
   readonly closed: Promise<void>;
   readonly #client: MqttClient;
   readonly #clock: Clock;
-  /** How each publication that is not acknowledged yet can be failed. */
-  readonly #unanswered = new Set<(reason: DockError) => void>();
-  #isClosed = false;
+  readonly #unanswered: Unanswered;
   #receiveMaximum = 65_535;
 
   private constructor(client: MqttClient, clock: Clock, protocolVersion: 4 | 5) {
     this.#client = client;
     this.#clock = clock;
     this.protocolVersion = protocolVersion;
+    this.#unanswered = new Unanswered(clock, acknowledgeTimeoutMs);
     this.closed = new Promise((resolve) => {
+      let reason = new DockError('broker.unreachable', 'the connection is closed');
+      // Some brokers hang up at what is forbidden instead of refusing it.
+      client.once('disconnect', ({ reasonCode }) => {
+        if (reasonCode === notAuthorized) reason = new DockError('broker.forbidden', 'the broker hung up');
+      });
       client.once('close', () => {
-        this.#isClosed = true;
-        for (const fail of this.#unanswered) fail(closed());
+        // The library would queue what comes now for a reconnection that never comes.
+        this.#unanswered.end(reason);
         resolve();
       });
     });
   }
 
-  /** How many messages the broker takes at a time before it has acknowledged any. */
   get receiveMaximum(): number {
     return this.#receiveMaximum;
   }
 
   /** MQTT 5, or 3.1.1 where the broker knows no 5. Errors: `broker.unreachable`. */
-  static async open(options: MqttOptions, clock: Clock, signal: AbortSignal): Promise<MqttConnection> {
+  static async open(
+    this: void,
+    options: BrokerOptions,
+    clock: Clock,
+    signal: AbortSignal,
+  ): Promise<MqttConnection> {
     try {
       return await connect(options, 5, clock, signal);
     } catch (error) {
@@ -66,7 +73,7 @@ export class MqttConnection implements AsyncDisposable {
     }
 
     async function connect(
-      { url, will, ...rest }: MqttOptions,
+      { url, will, onMessage, ...rest }: BrokerOptions,
       protocolVersion: 4 | 5,
       clock: Clock,
       signal: AbortSignal,
@@ -80,13 +87,25 @@ export class MqttConnection implements AsyncDisposable {
         manualConnect: true,
         queueQoSZero: false,
         resubscribe: false,
-        messageIdProvider: new mqtt.UniqueMessageIdProvider(),
-        will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: true },
+        messageIdProvider: new MessageIds(),
+        ...(protocolVersion === 5 && { properties: { maximumPacketSize } }),
+        ...(will && {
+          will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1 as const, retain: true },
+        }),
       };
       const client = mqtt.connect(url, clientOptions);
       const connection = new MqttConnection(client, clock, protocolVersion);
       // The library also emits errors after the connection was given up; they say nothing new.
       client.on('error', () => undefined);
+      client.on('message', (topic, payload, { retain, properties }) =>
+        onMessage?.({
+          topic,
+          payload,
+          isRetained: retain,
+          ...(properties?.responseTopic !== undefined && { responseTopic: properties.responseTopic }),
+          ...(properties?.correlationData && { correlationData: properties.correlationData }),
+        }),
+      );
       try {
         const { properties } = await withDeadline(
           clock,
@@ -107,36 +126,50 @@ export class MqttConnection implements AsyncDisposable {
     }
   }
 
-  /** Resolves when the broker acknowledged; after an error the connection is of no more use. */
   async publish(
     topic: string,
     payload: string,
-    options: { retain: boolean; signal: AbortSignal },
+    { retain, signal, expirySeconds, correlationData }: PublishOptions,
   ): Promise<void> {
     const publishOptions: IClientPublishOptions = {
       qos: 1,
-      retain: options.retain,
+      retain,
       ...(this.protocolVersion === 5 && {
-        properties: { contentType: 'application/json', payloadFormatIndicator: true },
+        properties: {
+          contentType: 'application/json',
+          payloadFormatIndicator: true,
+          ...(expirySeconds !== undefined && { messageExpiryInterval: expirySeconds }),
+          ...(correlationData && { correlationData: Buffer.from(correlationData) }),
+        },
       }),
     };
-    // The library would queue the message for a reconnection that never comes.
-    if (this.#isClosed) throw closed();
-    const limits = { ms: acknowledgeTimeoutMs, signal: options.signal, what: `publishing to ${topic}` };
-    await withDeadline(this.#clock, limits, async (deadline) => {
-      const sent = Promise.withResolvers<void>();
-      deadline.addEventListener('abort', () => sent.reject(deadline.reason), { once: true });
-      this.#unanswered.add(sent.reject);
-      this.#client.publish(topic, payload, publishOptions, (error) =>
-        error
-          ? sent.reject(new DockError('broker.unreachable', error.message, { cause: error }))
-          : sent.resolve(),
-      );
-      await sent.promise.finally(() => this.#unanswered.delete(sent.reject));
-    });
+    await this.#answered(`publishing to ${topic}`, signal, (done) =>
+      this.#client.publish(topic, payload, publishOptions, done),
+    );
   }
 
-  /** Says goodbye, so that the broker does not send the will. To be called when all is acknowledged. */
+  async subscribe(filters: readonly string[], signal: AbortSignal): Promise<void> {
+    const granted = await this.#answered<readonly ISubscriptionGrant[]>(
+      `subscribing to ${filters.join(', ')}`,
+      signal,
+      (done) => this.#client.subscribe([...filters], { qos: 1 }, done),
+    );
+    // The library reports a refusal as a grant of 128.
+    const refused = granted.filter(({ qos }) => qos >= 128).map(({ topic }) => topic);
+    if (refused.length > 0) throw new DockError('broker.forbidden', `subscribing to ${refused.join(', ')}`);
+  }
+
+  /** The library's answer to one request, within the time for an acknowledgement. */
+  async #answered<T = unknown>(
+    what: string,
+    signal: AbortSignal,
+    send: (done: (error?: Error | null, answer?: T) => void) => void,
+  ): Promise<T> {
+    return await this.#unanswered.ask<T>(what, signal, (resolve, reject) =>
+      send((error, answer) => (error ? reject(failure(error)) : resolve(answer as T))),
+    );
+  }
+
   async disconnect(signal: AbortSignal): Promise<void> {
     const limits = { ms: acknowledgeTimeoutMs, signal, what: 'leaving the broker' };
     await withDeadline(this.#clock, limits, async (deadline) => {
@@ -147,7 +180,6 @@ export class MqttConnection implements AsyncDisposable {
     });
   }
 
-  /** Hangs up: without `disconnect` before, the broker sends the will. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#client.stream.destroy();
     // end() without force never returns while a message is not acknowledged.
@@ -157,8 +189,14 @@ export class MqttConnection implements AsyncDisposable {
   }
 }
 
-function closed(): DockError {
-  return new DockError('broker.unreachable', 'the connection is closed');
+/** How MQTT 5 says that the access list of the broker forbids it; 3.1.1 says nothing. */
+const notAuthorized = 135;
+
+function failure(error: Error): DockError {
+  const isForbidden = (error as { code?: unknown }).code === notAuthorized;
+  return new DockError(isForbidden ? 'broker.forbidden' : 'broker.unreachable', error.message, {
+    cause: error,
+  });
 }
 
 class UnknownProtocolVersion extends Error {}

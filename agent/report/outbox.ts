@@ -7,16 +7,29 @@ import {
 } from '../../protocol/mqtt/events.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { uuidV7, type Clock, type RandomSource } from '../../dock/clock.ts';
+import { raiseCount, readCount } from '../state/counters.ts';
 import type { Database, Row } from '../state/database.ts';
+import { judgeBacklog, usualLimits, type Backlog, type OutboxLimits } from './outbox-limits.ts';
 
 export interface StoredEvent {
   readonly seq: number;
   readonly id: string;
   readonly type: EventType;
   readonly at: number;
+  readonly class: 'must' | 'may';
+  /** Of the event before this one; 0 for the first. Samples that were dropped are not in between. */
+  readonly previousSeq: number;
   readonly data: Readonly<Record<string, unknown>>;
-  /** When the broker acknowledged it; absent while it waits. */
+  /** When its receipt came; absent while it waits. */
   readonly acknowledgedAt?: number;
+}
+
+/** An event that waits, as it goes out now. */
+export interface OutgoingEvent {
+  readonly seq: number;
+  readonly type: EventType;
+  /** The envelope, JSON. */
+  readonly payload: string;
 }
 
 type EventListener = (type: EventType, data: Readonly<Record<string, unknown>>) => void;
@@ -27,6 +40,8 @@ const historicalAfterMs = 60_000;
 const keptEvents = 100_000;
 /** Pruning rides along with recording, every so many events. */
 const pruneEvery = 1000;
+/** One receipt marks at most so many, about a tenth of a second of work. */
+const receivedAtOnce = 50_000;
 
 /**
  * The transactional outbox: whoever states a fact records its event in the same transaction, so that neither is
@@ -37,12 +52,17 @@ export class Outbox {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #random: RandomSource;
+  readonly #limits: OutboxLimits;
   readonly #listeners = new Set<EventListener>();
+  #backlog: Backlog = 'ok';
+  /** Up to here events were handed to a connection that may still send them. */
+  #handedOutSeq = 0;
 
-  constructor(db: Database, clock: Clock, random: RandomSource) {
+  constructor(db: Database, clock: Clock, random: RandomSource, limits = usualLimits) {
     this.#db = db;
     this.#clock = clock;
     this.#random = random;
+    this.#limits = limits;
   }
 
   /**
@@ -53,16 +73,21 @@ export class Outbox {
     if (!isEventType(type)) throw new DockError('internal.bug', `no event ${String(type)}`);
     const parsed = eventTypes[type].data.safeParse(data);
     if (!parsed.success) throw new DockError('internal.bug', `event ${type}: ${parsed.error.message}`);
+    const text = JSON.stringify(parsed.data, cutLong);
     // A transaction of its own where there is none: the commit of a lone RETURNING statement fails unheard.
-    const seq = this.#db.transaction(() =>
-      this.#db.get(
-        'INSERT INTO event (id, type, at, data) VALUES (?, ?, ?, ?) RETURNING seq',
+    const seq = this.#db.transaction(() => {
+      if (eventTypes[type].class === 'may') this.#dropSamples();
+      return this.#db.get(
+        `INSERT INTO event (id, type, at, data, class, total_bytes) VALUES (?, ?, ?, ?, ?,
+           coalesce((SELECT total_bytes FROM event ORDER BY seq DESC LIMIT 1), 0) + ?) RETURNING seq`,
         uuidV7(this.#clock, this.#random),
         type,
         Math.floor(this.#clock.now()),
-        JSON.stringify(parsed.data),
-      ),
-    )?.['seq'];
+        text,
+        eventTypes[type].class,
+        Buffer.byteLength(text),
+      );
+    })?.['seq'];
     if (Number(seq) % pruneEvery === 0) this.prune();
     // Listeners only enqueue; they see the event once its transaction is committed.
     for (const listener of this.#listeners) listener(type, parsed.data);
@@ -70,25 +95,107 @@ export class Outbox {
 
   /** Events after `seq`, oldest first. */
   after(seq: number, limit: number): StoredEvent[] {
-    return this.#db
-      .all('SELECT * FROM event WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit)
-      .map(storedEvent);
+    return this.#db.all(`${select} WHERE seq > ? ORDER BY seq LIMIT ?`, seq, limit).map(storedEvent);
   }
 
   /** The newest events, oldest first. */
   latest(limit: number): StoredEvent[] {
-    return this.#db.all('SELECT * FROM event ORDER BY seq DESC LIMIT ?', limit).map(storedEvent).toReversed();
+    return this.#db.all(`${select} ORDER BY seq DESC LIMIT ?`, limit).map(storedEvent).toReversed();
   }
 
   /** The oldest events that the broker has not acknowledged. */
   unacknowledged(limit: number): StoredEvent[] {
     return this.#db
-      .all('SELECT * FROM event WHERE acknowledged_at IS NULL ORDER BY seq LIMIT ?', limit)
+      .all(`${select} WHERE acknowledged_at IS NULL ORDER BY seq LIMIT ?`, limit)
       .map(storedEvent);
   }
 
+  /** A connection begins: what an earlier one was given, and did not bring out, is given to this one again. */
+  takeBack(): void {
+    this.#handedOutSeq = 0;
+  }
+
+  /** Events after `seq` that the broker does not have, oldest first. */
+  outgoing(seq: number, limit: number): OutgoingEvent[] {
+    const isBrokerEnough = this.#limits.receipt === 'broker';
+    const events = this.#readyToSend(
+      this.#db.all(
+        `SELECT seq, id, type, at, class, data FROM event
+         WHERE acknowledged_at IS NULL AND seq > ? ORDER BY seq LIMIT ?`,
+        isBrokerEnough ? seq : Math.max(seq, this.sentSeq()),
+        limit,
+      ),
+    );
+    this.#handedOutSeq = events.at(-1)?.seq ?? this.#handedOutSeq;
+    return events;
+  }
+
+  /** Events from `fromSeq` up to `toSeq`, also delivered ones, to be sent once more. */
+  again({ fromSeq, toSeq }: { fromSeq: number; toSeq: number }, limit: number): OutgoingEvent[] {
+    return this.#readyToSend(
+      this.#db.all(
+        `SELECT seq, id, type, at, class, data FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`,
+        fromSeq,
+        toSeq,
+        limit,
+      ),
+      { isReplayed: true },
+    );
+  }
+
+  /** What of the events from `fromSeq` on is kept and was sent before, `limit` of them at most. */
+  replayable(fromSeq: number, limit: number): { fromSeq: number; toSeq: number; events: number } {
+    const row = this.#db.get(
+      `SELECT count(*) AS events, min(seq) AS first, max(seq) AS last FROM
+         (SELECT seq FROM event WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)`,
+      fromSeq,
+      this.sentSeq(),
+      limit,
+    );
+    const events = Number(row?.['events'] ?? 0);
+    if (events === 0) return { fromSeq, toSeq: fromSeq - 1, events };
+    return { fromSeq: Number(row?.['first']), toSeq: Number(row?.['last']), events };
+  }
+
+  /** Thousands a second go this way: their data is not parsed. */
+  #readyToSend(rows: readonly Row[], { isReplayed = false } = {}): OutgoingEvent[] {
+    let before = -1;
+    return rows.map((row) => {
+      const own = Number(row['seq']);
+      const previousSeq = before === own - 1 ? before : this.#previousSeq(own);
+      before = own;
+      const type = String(row['type']) as EventType;
+      const envelope = this.#head({
+        id: String(row['id']),
+        seq: own,
+        previousSeq,
+        class: row['class'] === 'may' ? 'may' : 'must',
+        at: Number(row['at']),
+        type,
+      });
+      const head = isReplayed ? { ...envelope, historical: true } : envelope;
+      return {
+        seq: own,
+        type,
+        payload: `${JSON.stringify(head).slice(0, -1)},"data":${String(row['data'])}}`,
+      };
+    });
+  }
+
+  /** The broker has acknowledged all of these, and all before them. */
+  acknowledgeRange(first: number, last: number): void {
+    if (this.#limits.receipt === 'consumer') return raiseCount(this.#db, 'event-sent', last);
+    this.#db.run(
+      'UPDATE event SET acknowledged_at = ? WHERE seq BETWEEN ? AND ? AND acknowledged_at IS NULL',
+      Math.floor(this.#clock.now()),
+      first,
+      last,
+    );
+  }
+
+  /** The broker has acknowledged these; others before them it has not. */
   acknowledge(seqs: readonly number[]): void {
-    if (seqs.length === 0) return;
+    if (seqs.length === 0 || this.#limits.receipt === 'consumer') return;
     this.#db.run(
       'UPDATE event SET acknowledged_at = ? WHERE seq IN (SELECT value FROM json_each(?))',
       Math.floor(this.#clock.now()),
@@ -96,16 +203,112 @@ export class Outbox {
     );
   }
 
-  /** Forgets the oldest acknowledged events beyond what is kept for reading and replay. */
+  /**
+   * A consumer has everything up to `uptoSeq` safe. What was never sent, nobody can have. Returns up to where all is
+   * delivered now: less than was sent and asked for when it is too much for one call, or when the broker's receipt is
+   * what counts.
+   */
+  received(uptoSeq: number): number {
+    this.#db.run(
+      `UPDATE event SET acknowledged_at = ? WHERE seq IN
+         (SELECT seq FROM event WHERE acknowledged_at IS NULL AND seq <= ? ORDER BY seq LIMIT ?)`,
+      Math.floor(this.#clock.now()),
+      Math.min(uptoSeq, this.sentSeq()),
+      receivedAtOnce,
+    );
+    return this.#deliveredSeq();
+  }
+
+  /** Up to where the broker has every event. */
+  sentSeq(): number {
+    const delivered = this.#deliveredSeq();
+    return this.#limits.receipt === 'broker'
+      ? delivered
+      : Math.max(delivered, readCount(this.#db, 'event-sent'));
+  }
+
+  #deliveredSeq(): number {
+    const first = this.#firstWaiting()?.['seq'];
+    return first === undefined ? this.lastSeq() : Number(first) - 1;
+  }
+
+  /**
+   * Forgets the oldest events beyond what is kept for reading and replay, none that waits and none after one that does:
+   * so it need not look through all that waits. Not many at once, as whoever records waits for it. The one before the
+   * oldest that waits stays too, since that one names it as its predecessor.
+   */
   prune(): void {
     this.#db.run(
-      'DELETE FROM event WHERE acknowledged_at IS NOT NULL AND seq <= (SELECT max(seq) FROM event) - ?',
+      // One bound alone: of two, SQLite seeks by the first and looks at every row for the other.
+      `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= min(
+           (SELECT max(seq) FROM event) - ?,
+           coalesce((SELECT max(seq) FROM event WHERE seq <
+             (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL)) - 1,
+             (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL) - 1, ?))
+         ORDER BY seq LIMIT ?)`,
       keptEvents,
+      Number.MAX_SAFE_INTEGER,
+      2 * pruneEvery,
     );
+  }
+
+  /** Of the waiting samples the oldest, where there are too many; never one that may be on its way. */
+  #dropSamples(): void {
+    const { mostSamples } = this.#limits;
+    const [db, after] = [this.#db, this.#handedOutSeq];
+    const waiting = `FROM event WHERE class = 'may' AND acknowledged_at IS NULL`;
+    const excess = Number(db.get(`SELECT count(*) AS n ${waiting}`)?.['n']) + 1 - mostSamples;
+    if (excess <= 0) return;
+    const dropped = db.run(
+      `DELETE FROM event WHERE seq IN (SELECT seq ${waiting} AND seq > ? ORDER BY seq LIMIT ?)`,
+      Math.max(after, this.sentSeq()),
+      excess,
+    );
+    if (dropped > 0) raiseCount(db, 'samples-dropped', this.droppedSamples() + dropped);
+  }
+
+  /** Ever. */
+  droppedSamples(): number {
+    return readCount(this.#db, 'samples-dropped');
+  }
+
+  /** How far what waits is from its limits. Two rows tell, however many wait. */
+  backlog(): Backlog {
+    const first = Number(this.#firstWaiting()?.['seq'] ?? Infinity);
+    const events = Math.max(0, this.lastSeq() - first + 1);
+    const waiting = { events, ...this.waiting() };
+    this.#backlog = judgeBacklog(this.#limits, waiting, this.#clock.now(), this.#backlog);
+    return this.#backlog;
   }
 
   depth(): number {
     return Number(this.#db.get('SELECT count(*) AS n FROM event WHERE acknowledged_at IS NULL')?.['n']);
+  }
+
+  /** Of the newest event; 0 before the first. */
+  lastSeq(): number {
+    return Number(this.#db.get('SELECT max(seq) AS seq FROM event')?.['seq'] ?? 0);
+  }
+
+  /** Bytes of what waits, and since when its oldest does. */
+  waiting(): { bytes: number; oldestAt?: number } {
+    const first = this.#firstWaiting();
+    if (!first) return { bytes: 0 };
+    const total = this.#db.get('SELECT total_bytes FROM event ORDER BY seq DESC LIMIT 1')?.['total_bytes'];
+    return { bytes: Number(total) - Number(first['before']), oldestAt: Number(first['at']) };
+  }
+
+  #firstWaiting(): Row | undefined {
+    return this.#db.get(
+      `SELECT seq, at, total_bytes - length(CAST(data AS BLOB)) AS before FROM event
+       WHERE acknowledged_at IS NULL ORDER BY seq LIMIT 1`,
+    );
+  }
+
+  /** As in `select`. */
+  #previousSeq(seq: number): number {
+    const before = this.#db.get('SELECT max(seq) AS seq FROM event WHERE seq < ?', seq)?.['seq'];
+    return before === null || before === undefined ? seq - 1 : Number(before);
   }
 
   /** Calls `listener` whenever there may be a new event; returns the way to stop. */
@@ -115,17 +318,34 @@ export class Outbox {
   }
 
   envelope(event: StoredEvent): EventEnvelope {
+    return { ...this.#head(event), data: { ...event.data } };
+  }
+
+  #head({ id, seq, previousSeq, class: kind, at, type, acknowledgedAt }: Omit<StoredEvent, 'data'>) {
     return {
-      v: 1,
-      id: event.id,
-      seq: event.seq,
-      ts: new Date(event.at).toISOString(),
-      historical: (event.acknowledgedAt ?? this.#clock.now()) - event.at > historicalAfterMs,
-      type: event.type,
-      data: { ...event.data },
+      v: 1 as const,
+      id,
+      seq,
+      previousSeq,
+      class: kind,
+      ts: new Date(at).toISOString(),
+      historical: (acknowledgedAt ?? this.#clock.now()) - at > historicalAfterMs,
+      type,
     };
   }
 }
+
+/** Of the oldest one that is kept, what was before it is not known: it claims the number before its own. */
+/** Of one text of an event, such as what a library says of an error; a few of these fit into one message. */
+const longestText = 2000;
+
+function cutLong(_key: string, value: unknown): unknown {
+  const isLong = typeof value === 'string' && value.length > longestText;
+  return isLong ? `${value.slice(0, longestText - 1).toWellFormed()}…` : value;
+}
+
+const select = `SELECT *, coalesce((SELECT max(before.seq) FROM event before WHERE before.seq < event.seq),
+  event.seq - 1) AS previous_seq FROM event`;
 
 function storedEvent(row: Row): StoredEvent {
   return {
@@ -133,6 +353,8 @@ function storedEvent(row: Row): StoredEvent {
     id: String(row['id']),
     type: String(row['type']) as EventType,
     at: Number(row['at']),
+    class: row['class'] === 'may' ? 'may' : 'must',
+    previousSeq: Number(row['previous_seq']),
     data: JSON.parse(String(row['data'])),
     ...(row['acknowledged_at'] !== null && { acknowledgedAt: Number(row['acknowledged_at']) }),
   };

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
-import type { BayPhase } from '../../protocol/mqtt/messages.ts';
+import type { BayPhase } from '../../protocol/mqtt/documents.ts';
 import type { Clock } from '../../dock/clock.ts';
 
 /** What is going on in one bay right now; rebuilt from facts at every start. */
@@ -11,6 +11,8 @@ export interface BayState {
   readonly serialNumber?: string;
   readonly code?: ErrorCode;
   readonly detail?: string;
+  /** Station time: until then the bay shows itself to whoever stands in front of it. */
+  readonly identifyUntil?: number;
   readonly recordingsDone: number;
   readonly recordingsListed: number;
   readonly bytesDone: number;
@@ -20,12 +22,16 @@ export interface BayState {
 
 const idle = { recordingsDone: 0, recordingsListed: 0, bytesDone: 0, bytesPlanned: 0, bytesPerSecond: 0 };
 
+/** Phases in which a bay waits for the disk of the vault when that does not answer. */
+const storingPhases: ReadonlySet<BayPhase> = new Set<BayPhase>(['pulling', 'removing']);
+
 /** The bays of the station as people and central monitoring see them. */
 export class BayBoard {
   readonly #clock: Clock;
   readonly #states = new Map<number, BayState>();
   readonly #pullStartedMs = new Map<number, number>();
   readonly #listeners = new Set<(bay: number) => void>();
+  #isDiskSlow = false;
 
   constructor(clock: Clock, bays: readonly number[]) {
     this.#clock = clock;
@@ -33,11 +39,21 @@ export class BayBoard {
   }
 
   all(): BayState[] {
-    return [...this.#states.values()].toSorted((a, b) => a.bay - b.bay);
+    const states = [...this.#states.values()].map((state) => this.#shown(state));
+    return states.toSorted((a, b) => a.bay - b.bay);
   }
 
   get(bay: number): BayState | undefined {
-    return this.#states.get(bay);
+    const state = this.#states.get(bay);
+    return state && this.#shown(state);
+  }
+
+  /** While the disk does not answer, the bays that store say so; what they are at goes on underneath. */
+  diskIsSlow(isSlow: boolean): void {
+    this.#isDiskSlow = isSlow;
+    for (const { bay, phase } of this.#states.values()) {
+      if (storingPhases.has(phase)) for (const listener of this.#listeners) listener(bay);
+    }
   }
 
   /** The bay in which a camera is docked. */
@@ -45,14 +61,14 @@ export class BayBoard {
     return this.all().find((state) => state.serialNumber === serialNumber)?.bay;
   }
 
-  /** A new phase; what is not given is forgotten, except the camera and its progress. */
+  /** A new phase; what is not given is forgotten, except the camera and its progress, unless it is said to be unknown. */
   phase(
     bay: number,
     phase: BayPhase,
-    facts: { serialNumber?: string; code?: ErrorCode; detail?: string } = {},
+    facts: { serialNumber?: string; isUnknown?: boolean; code?: ErrorCode; detail?: string } = {},
   ): void {
     const before = this.#states.get(bay);
-    const isEmpty = phase === 'empty' || phase === 'identifying';
+    const isEmpty = phase === 'empty' || phase === 'identifying' || facts.isUnknown === true;
     const serialNumber = facts.serialNumber ?? (isEmpty ? undefined : before?.serialNumber);
     const isSame =
       before?.phase === phase &&
@@ -69,7 +85,14 @@ export class BayBoard {
       ...(serialNumber !== undefined && { serialNumber }),
       ...(facts.code !== undefined && { code: facts.code }),
       ...(facts.detail !== undefined && { detail: facts.detail }),
+      ...(before?.identifyUntil !== undefined && { identifyUntil: before.identifyUntil }),
     });
+  }
+
+  /** The bay shows itself until then, by the clock of the station; also in the next phases. */
+  identify(bay: number, identifyUntil: number): void {
+    const before = this.#states.get(bay);
+    if (before) this.#put({ ...before, identifyUntil });
   }
 
   progress(bay: number, change: Partial<ReturnType<typeof progressOf>>): void {
@@ -85,6 +108,13 @@ export class BayBoard {
   onChange(listener: (bay: number) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #shown({ identifyUntil = 0, ...rest }: BayState): BayState {
+    const state = identifyUntil > this.#clock.now() ? { ...rest, identifyUntil } : rest;
+    if (!this.#isDiskSlow || !storingPhases.has(state.phase)) return state;
+    const detail = `${state.phase}: waiting for the disk of the vault`;
+    return { ...state, phase: 'attention', code: 'vault.slow', detail };
   }
 
   #put(state: BayState): void {

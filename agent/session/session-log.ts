@@ -61,6 +61,8 @@ export class SessionLog {
     const now = Math.floor(clock.now());
     const { serialNumber, model, firmware, hardwareRevision } = identity;
     db.transaction(() => {
+      // A bay has one session at a time: one that is open could not be closed, for want of room for its end.
+      closeInterruptedSessions(parts, bay);
       db.run(
         `INSERT INTO camera (serial_number, model, firmware, hardware_revision, public_key, first_seen_at,
            last_docked_at, last_bay) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
@@ -95,8 +97,22 @@ export class SessionLog {
   }
 
   health(health: CameraHealth): void {
-    const { db } = this.#parts;
-    db.run('UPDATE camera SET health = ? WHERE serial_number = ?', JSON.stringify(health), this.serialNumber);
+    const { db, outbox } = this.#parts;
+    db.transaction(() => {
+      db.run(
+        'UPDATE camera SET health = ? WHERE serial_number = ?',
+        JSON.stringify(health),
+        this.serialNumber,
+      );
+      const offset = db.get('SELECT clock_offset_ms FROM docking_session WHERE id = ?', this.id)?.[
+        'clock_offset_ms'
+      ];
+      outbox.record('camera-sampled', {
+        ...this.#who(),
+        ...health,
+        ...(typeof offset === 'number' && { clockOffsetMs: offset }),
+      });
+    });
   }
 
   noHealth(detail: string): void {
@@ -252,9 +268,10 @@ export class SessionLog {
   }
 }
 
-/** Closes what a crash left open; the account is taken from what was written down. */
-export function closeInterruptedSessions(parts: LogParts): void {
-  for (const row of parts.db.all('SELECT id FROM docking_session WHERE ended_at IS NULL')) {
+/** Closes what a crash left open, in one bay or in all; the account is taken from what was written down. */
+export function closeInterruptedSessions(parts: LogParts, bay?: number): void {
+  for (const row of parts.db.all('SELECT id, bay FROM docking_session WHERE ended_at IS NULL')) {
+    if (bay !== undefined && row['bay'] !== bay) continue;
     closeSession(parts, String(row['id']), 'interrupted', undefined);
   }
 }

@@ -1,7 +1,10 @@
 import type { Database } from './database.ts';
 
-/** Adds one to a counter that survives restarts and returns the new value; the first is 1. */
-export function nextCount(db: Database, name: 'boot' | 'mqtt-session'): number {
+/** Numbers that survive restarts. `event-sent`: up to which the broker has all events; `samples-dropped`: ever. */
+export type CounterName = 'boot' | 'mqtt-session' | 'event-sent' | 'samples-dropped';
+
+/** Adds one to a counter and returns the new value; the first is 1. */
+export function nextCount(db: Database, name: CounterName): number {
   // In a transaction: the commit of a lone RETURNING statement fails unheard.
   const row = db.transaction(() =>
     db.get(
@@ -11,4 +14,19 @@ export function nextCount(db: Database, name: 'boot' | 'mqtt-session'): number {
     ),
   );
   return Number(row?.['value']);
+}
+
+/** 0 before it was ever raised. */
+export function readCount(db: Database, name: CounterName): number {
+  return Number(db.get('SELECT value FROM counter WHERE name = ?', name)?.['value'] ?? 0);
+}
+
+/** Lifts a counter to `value`; one that is higher stays. */
+export function raiseCount(db: Database, name: CounterName, value: number): void {
+  db.run(
+    `INSERT INTO counter (name, value) VALUES (?, ?)
+     ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)`,
+    name,
+    value,
+  );
 }

@@ -1,14 +1,24 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import {
+  backup,
+  DatabaseSync,
+  type SQLInputValue,
+  type SQLOutputValue,
+  type StatementSync,
+} from 'node:sqlite';
 import { DockError } from '../../protocol/errors.ts';
 import { applicationId, migrations } from './migrations.ts';
+
+/** At a time; what comes in between waits for so many. */
+const copiedPages = 256;
 
 export type Row = Record<string, SQLOutputValue>;
 
 /**
  * The station's SQLite database: WAL with full synchronisation, so that a transaction that returned survives a
- * power cut. Synchronous, one writer. Errors: `state.damaged`, `state.too-new`, `state.locked`.
+ * power cut. Synchronous, one writer. Errors: `state.damaged` for a file that is no whole database and for nothing
+ * else, `state.too-new`, `state.locked`, `state.unusable`, `vault.disk-full`, `vault.disk-error`.
  */
 export class Database implements Disposable {
   readonly #db: DatabaseSync;
@@ -16,16 +26,14 @@ export class Database implements Disposable {
   #isInTransaction = false;
 
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     this.#db = new DatabaseSync(path, { open: false, enableForeignKeyConstraints: true, timeout: 2000 });
     try {
       this.#open();
       this.#migrate();
     } catch (cause) {
       if (this.#db.isOpen) this.#db.close();
-      const message = `${path}: ${cause instanceof Error ? cause.message : String(cause)}`;
-      if (cause instanceof DockError) throw cause;
-      throw new DockError(/locked/.test(message) ? 'state.locked' : 'state.damaged', message, { cause });
+      throw openingError(path, cause);
     }
   }
 
@@ -78,6 +86,11 @@ export class Database implements Disposable {
     }
   }
 
+  /** Copies all of it as it is now into a new file, a few pages at a time, while work goes on. */
+  async copyTo(path: string): Promise<void> {
+    await backup(this.#db, path, { rate: copiedPages });
+  }
+
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (!statement) {
@@ -96,7 +109,9 @@ export class Database implements Disposable {
       PRAGMA journal_size_limit = 16777216;
     `);
     const check = this.#db.prepare('PRAGMA quick_check(1)').get();
-    if (check?.['quick_check'] !== 'ok') throw new Error(String(check?.['quick_check']));
+    if (check?.['quick_check'] !== 'ok') {
+      throw new DockError('state.damaged', String(check?.['quick_check']).slice(0, 500));
+    }
   }
 
   #migrate(): void {
@@ -118,14 +133,48 @@ export class Database implements Disposable {
   }
 }
 
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new DockError('state.unusable', cause instanceof Error ? cause.message : folder, { cause });
+  }
+}
+
+/** Only a file that is surely damaged may be called so: it will be set aside for its backup. */
+function openingError(path: string, cause: unknown): unknown {
+  const error = storageError(cause);
+  if (error instanceof DockError) return error;
+  const message = `${path}: ${error instanceof Error ? error.message : String(error)}`;
+  switch (primaryCode(error)) {
+    case 5: // SQLITE_BUSY
+    case 6: // SQLITE_LOCKED
+      return new DockError('state.locked', message, { cause });
+    case 3: // SQLITE_PERM
+    case 8: // SQLITE_READONLY
+    case 14: // SQLITE_CANTOPEN
+      return new DockError('state.unusable', message, { cause });
+    default:
+      return error;
+  }
+}
+
+/** The file ended in the middle of a page. */
+const shortRead = 522;
+
 /** SQLITE_FULL and the I/O errors are the disk's fault; everything else is ours. */
 function storageError(error: unknown): unknown {
-  if (!(error instanceof Error) || !('errcode' in error)) return error;
-  const primary = Number(error.errcode) & 0xff;
+  const primary = primaryCode(error);
+  if (primary === undefined || !(error instanceof Error)) return error;
   if (primary === 13) return new DockError('vault.disk-full', 'database', { cause: error });
+  if (primary === 11 || primary === 26 || ('errcode' in error && error.errcode === shortRead))
+    return new DockError('state.damaged', error.message, { cause: error });
   if (primary === 10)
     return new DockError('vault.disk-error', `database: ${error.message}`, { cause: error });
-  if (primary === 11 || primary === 26)
-    return new DockError('state.damaged', error.message, { cause: error });
   return error;
+}
+
+function primaryCode(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errcode' in error)) return undefined;
+  return Number(error.errcode) & 0xff;
 }

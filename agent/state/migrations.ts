@@ -146,4 +146,110 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE INDEX event_unacknowledged ON event (seq) WHERE acknowledged_at IS NULL;
   `,
+  `
+  -- What went wrong between bays and cameras, to tell the one from the other.
+  CREATE TABLE fault (
+    bay INTEGER NOT NULL,
+    serial_number TEXT NOT NULL,         -- empty for a device that never said who it is
+    code TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    PRIMARY KEY (bay, serial_number, code)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX fault_by_time ON fault (last_at);
+
+  -- JSON of the camera's own words for its times and the zone assumed, where they left it open.
+  ALTER TABLE recording ADD COLUMN stated_times TEXT;
+
+  -- The attach under which a camera with a key came back unlocked, after it had proved itself.
+  CREATE TABLE proven_attachment (
+    serial_number TEXT PRIMARY KEY,
+    place TEXT NOT NULL,                 -- start of the machine and port
+    attach_id TEXT NOT NULL,
+    proven_at INTEGER NOT NULL           -- 0 once it has come back
+  ) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- What a person has to look at first: while its row is there, the agent refuses in its matter.
+  CREATE TABLE doubt (
+    matter TEXT PRIMARY KEY CHECK (matter IN ('register')),
+    since INTEGER NOT NULL,
+    reason TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- When a stored recording was last read back and found whole; NULL until the first time.
+  ALTER TABLE recording ADD COLUMN verified_at INTEGER;
+  CREATE INDEX recording_by_verification ON recording (coalesce(verified_at, stored_at));
+  CREATE INDEX recording_by_session ON recording (session_id);
+  CREATE INDEX docking_session_by_end ON docking_session (ended_at);
+  `,
+  `
+  -- Samples (class may) may be dropped where too many wait. total_bytes runs over all events up to and with this one, so
+  -- that what waits is measured by two rows.
+  ALTER TABLE event ADD COLUMN class TEXT NOT NULL DEFAULT 'must' CHECK (class IN ('must', 'may'));
+  ALTER TABLE event ADD COLUMN total_bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE event SET total_bytes = total FROM
+    (SELECT seq AS numbered, sum(length(CAST(data AS BLOB))) OVER (ORDER BY seq) AS total FROM event)
+    WHERE seq = numbered;
+  CREATE INDEX event_waiting_sample ON event (seq) WHERE class = 'may' AND acknowledged_at IS NULL;
+
+  -- Commands that were answered: the same id gets the same answer.
+  CREATE TABLE command (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    requested_by TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    answer TEXT NOT NULL                 -- JSON: status, error, data
+  ) STRICT;
+  CREATE INDEX command_by_time ON command (at);
+
+  -- What stands and was told.
+  CREATE TABLE alarm (
+    code TEXT NOT NULL,
+    subject TEXT NOT NULL,               -- a bay or camera; empty where there is only one
+    level TEXT NOT NULL CHECK (level IN ('warning', 'critical')),
+    since INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (code, subject)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Below the station's base: what the broker may still hold of us, also of bays and alarms that are gone.
+  CREATE TABLE retained_topic (topic TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+  `,
+  `
+  -- Where the register of the post is kept elsewhere, enrolment holds a copy of it: of which revision, how fresh, and
+  -- which of the decisions made here were told as events. usage: JSON, as the register counted last.
+  CREATE TABLE register_copy (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    revision INTEGER,
+    refreshed_at INTEGER,
+    usage TEXT,
+    seen INTEGER
+  ) STRICT;
+
+  -- Made while the register was away: their places are free once it has them.
+  CREATE TABLE queued_retirement (
+    id TEXT PRIMARY KEY,                 -- of the request
+    serial_number TEXT NOT NULL,
+    by TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    note TEXT NOT NULL,
+    enrolled_at INTEGER NOT NULL         -- of the enrolment it ends
+  ) STRICT;
+  `,
+  `
+  -- Post assignments that were installed, whole, so that each start verifies them again. Never changed.
+  CREATE TABLE assignment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER NOT NULL,
+    jws TEXT NOT NULL,
+    installed_at INTEGER NOT NULL,
+    installed_by TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX assignment_by_number ON assignment (number, id);
+
+  -- Of the assignment that stated the headcount of the decision; NULL: the configuration did, which nobody signs.
+  ALTER TABLE enrolment_decision ADD COLUMN assignment_number INTEGER;
+  `,
 ];

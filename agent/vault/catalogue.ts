@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { parsePtpDate } from '../../protocol/ptp/datetime.ts';
 import type { ListedRecording, RecordingKind } from '../../dock/camera/camera.ts';
 import type { Database, Row } from '../state/database.ts';
 
@@ -12,6 +13,7 @@ export interface CatalogueEntry {
   readonly isProtected: boolean;
   readonly startedAt?: number;
   readonly endedAt?: number;
+  readonly statedTimes?: ListedRecording['statedTimes'];
   readonly sha256: string;
   /** Relative to the vault. */
   readonly storedPath: string;
@@ -24,12 +26,25 @@ export interface CatalogueEntry {
   readonly removedAt?: number;
 }
 
-/** Recognises a recording of a camera across sessions, whatever id the camera gives it in this one. */
+/**
+ * Recognises a recording of a camera across sessions, whatever id the camera gives it in this one, and whatever its
+ * profile says by then of the zone of its clock.
+ */
 export function sourceKeyOf(serialNumber: string, recording: ListedRecording): string {
-  const { path, sizeBytes, startedAt, endedAt } = recording;
-  const identity = [serialNumber, path, String(sizeBytes), startedAt ?? null, endedAt ?? null];
+  const { path, sizeBytes, startedAt, endedAt, statedTimes } = recording;
+  const times = [inKeyZone(startedAt, statedTimes?.captured), inKeyZone(endedAt, statedTimes?.modified)];
+  const identity = [serialNumber, path, String(sizeBytes), ...times];
   return createHash('sha256').update(JSON.stringify(identity)).digest('hex');
+
+  function inKeyZone(at: number | undefined, words: string | undefined): number | null {
+    if (at === undefined) return null;
+    if (!statedTimes || parsePtpDate(words ?? '')?.zoneMinutes !== undefined) return at;
+    return at + (statedTimes.zoneMinutes - keyZoneMinutes) * 60_000;
+  }
 }
+
+/** What a camera leaves open counts in a key as the time of Kazakhstan. Never to be changed: keys are kept. */
+const keyZoneMinutes = 300;
 
 /** Reading and marking what the catalogue holds; rows are added by the vault's commit alone. */
 export class Catalogue {
@@ -113,6 +128,9 @@ export function catalogueEntry(row: Row): CatalogueEntry {
     sessionId: String(row['session_id']),
     ...(row['started_at'] !== null && { startedAt: Number(row['started_at']) }),
     ...(row['ended_at'] !== null && { endedAt: Number(row['ended_at']) }),
+    ...(typeof row['stated_times'] === 'string' && {
+      statedTimes: JSON.parse(row['stated_times']) as NonNullable<ListedRecording['statedTimes']>,
+    }),
     ...(row['clock_offset_ms'] !== null && { clockOffsetMs: Number(row['clock_offset_ms']) }),
     ...(row['clock_uncertainty_ms'] !== null && { clockUncertaintyMs: Number(row['clock_uncertainty_ms']) }),
     ...(row['clock_drift_ppm'] !== null && { clockDriftPpm: Number(row['clock_drift_ppm']) }),

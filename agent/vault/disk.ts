@@ -1,6 +1,7 @@
 /**
  * What the vault asks of a file system. What counts is what survives a power cut: bytes of a file after `sync`,
- * names in a folder after `syncFolder`. Errors: `vault.disk-full`, `vault.disk-error`, `vault.file-missing`.
+ * names in a folder after `syncFolder`. Errors: `vault.disk-full`, `vault.disk-error`, `vault.read-only`,
+ * `vault.file-missing`.
  */
 export interface Disk {
   /** Makes a folder and its parents, durably. Existing ones are fine. */

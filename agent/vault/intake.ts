@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError, hasCode } from '../../protocol/errors.ts';
 import type { Clock, RandomSource } from '../../dock/clock.ts';
 import { attestVerifiedCopy, type VerifiedCopy } from '../../dock/camera/verified-copy.ts';
@@ -8,6 +9,7 @@ import type { Database } from '../state/database.ts';
 import type { Disk, DiskFile } from './disk.ts';
 import type { IntakeRow } from './intake-row.ts';
 import { hashFile } from './read-back.ts';
+import { describeRecording, insertRecording, sidecarPath, writeSidecar, type Sidecar } from './sidecar.ts';
 
 export interface VaultParts {
   readonly db: Database;
@@ -25,6 +27,13 @@ export interface IntakeContext {
 
 /** What the digest of our copy was compared with before it was committed. */
 export type CameraDigest = 'listed' | 'computed' | 'unknown';
+/** Faults after which nobody knows what of a file is on the disk. */
+const suspectCodes = [
+  'vault.disk-error',
+  'vault.read-only',
+  'vault.read-back-mismatch',
+  'vault.file-missing',
+] as const satisfies ErrorCode[];
 const writeBytes = 1024 * 1024;
 /** A pull that is interrupted loses at most this much, or this long, of what it received. */
 const checkpointBytes = 32 * 1024 * 1024;
@@ -38,8 +47,12 @@ export interface OpenPart {
 
 export interface IntakeParts extends VaultParts, OpenPart {
   readonly row: IntakeRow;
+  /** The session that received the first byte. */
+  readonly begunInSession: string;
   readonly serialNumber: string;
   readonly finalPath: string;
+  /** Of the vault. */
+  readonly folder: string;
   /** Told how many bytes the disk must still take. */
   readonly onDurable: (remainingBytes: number) => void;
   readonly onClosed: () => void;
@@ -70,21 +83,22 @@ export class Intake implements AsyncDisposable {
     return this.#parts.row.recordingId;
   }
 
+  get begunInSession(): string {
+    return this.#parts.begunInSession;
+  }
+
   /** Where to go on reading from the camera. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** Errors: `vault.disk-full`, `vault.disk-error`; the intake is of no use after one. */
+  /** Errors: `vault.disk-full`, `vault.disk-error`, `vault.read-only`; the intake is of no use after one. */
   async write(chunk: Uint8Array): Promise<void> {
+    const written = chunk.length >= writeBytes / 4 ? this.#appendWhole(chunk) : this.#append(chunk);
+    // While the disk is at work.
     this.#hash.update(chunk);
     this.#receivedBytes += chunk.length;
-    if (chunk.length >= writeBytes / 4) {
-      await this.#flush();
-      await this.#guard(() => this.#file.append(chunk));
-    } else {
-      await this.#append(chunk);
-    }
+    await written;
     const isDue =
       this.#receivedBytes - this.#durableBytes >= checkpointBytes ||
       this.#parts.clock.monotonic() >= this.#checkpointAt;
@@ -108,12 +122,16 @@ export class Intake implements AsyncDisposable {
     }
     await this.#checkpoint();
     const sha256 = this.sha256();
+    const storedAt = Math.floor(this.#parts.clock.now());
+    const sidecar = describeRecording(this.#parts.db, row, { sha256, storedAt });
     await this.#guard(async () => {
       await disk.dropCache(part);
-      const back = await hashFile(this.#file, signal);
+      const back = await hashFile(this.#file, { signal, expectedBytes: sizeBytes });
       if (back.sha256 !== sha256 || back.sizeBytes !== sizeBytes) {
         throw new DockError('vault.read-back-mismatch', row.storedPath);
       }
+      // Durable before the recording has its name: whatever has one can be catalogued from the vault alone.
+      await writeSidecar(disk, finalPath, sidecar);
       await disk.link(part, finalPath);
     });
     try {
@@ -126,8 +144,11 @@ export class Intake implements AsyncDisposable {
     }
     // Before the commit: after one that failed nobody knows whether the row is there, so the file stays.
     this.#state = 'settled';
-    commitRecording(this.#parts, row, { sha256, cameraDigest });
-    return attestVerifiedCopy({ recordingId: row.recordingId, sizeBytes, sha256 });
+    const damagedPath = commitRecording(this.#parts, sidecar, { ...row, cameraDigest });
+    if (damagedPath !== undefined) {
+      await toleratingDiskFaults(() => removeDamaged(disk, join(this.#parts.folder, damagedPath)));
+    }
+    return attestVerifiedCopy({ recordingId: sidecar.id, sizeBytes, sha256 });
   }
 
   /** Forgets everything received, so that the next try starts at the first byte. */
@@ -157,12 +178,21 @@ export class Intake implements AsyncDisposable {
       row.sourceKey,
     );
     await disk.remove(finalPath);
+    await disk.remove(sidecarPath(finalPath));
     await disk.remove(part);
     db.run('DELETE FROM intake WHERE source_key = ?', row.sourceKey);
   }
 
+  async #appendWhole(chunk: Uint8Array): Promise<void> {
+    await this.#flush();
+    await this.#guard(() => this.#file.append(chunk));
+  }
+
   async #append(chunk: Uint8Array): Promise<void> {
-    if (this.#buffer.length === 0) this.#buffer = new Uint8Array(writeBytes);
+    if (this.#buffer.length === 0) {
+      const { sizeBytes } = this.#parts.row.recording;
+      this.#buffer = new Uint8Array(Math.max(1, Math.min(writeBytes, Number(sizeBytes))));
+    }
     let rest = chunk;
     while (rest.length > 0) {
       const part = rest.subarray(0, this.#buffer.length - this.#bufferedBytes);
@@ -205,8 +235,7 @@ export class Intake implements AsyncDisposable {
       return await work();
     } catch (error) {
       if (hasCode(error, 'vault.disk-full')) this.#abandonToCheckpoint();
-      else if (hasCode(error, 'vault.disk-error', 'vault.read-back-mismatch', 'vault.file-missing'))
-        this.discard();
+      else if (hasCode(error, ...suspectCodes)) this.discard();
       throw error;
     }
   }
@@ -216,63 +245,71 @@ export class Intake implements AsyncDisposable {
     this.#state = this.#durableBytes > 0 ? 'settled' : 'suspect';
   }
 }
-/** The last step of the commit rule: row, end of quarantine and intake, counters and event as one fact. */
+/**
+ * The last step of the commit rule: row, end of quarantine and intake, counters and event as one fact. Where the
+ * catalogue has it already, its copy was damaged and this one takes its place; the path of the damaged one comes back.
+ */
 export function commitRecording(
   { db, outbox, clock }: Pick<VaultParts, 'db' | 'outbox' | 'clock'>,
-  row: IntakeRow,
-  { sha256, cameraDigest }: { sha256: string; cameraDigest: CameraDigest },
-): void {
-  const { recording } = row;
-  const sizeBytes = Number(recording.sizeBytes);
-  db.transaction(() => {
-    const session = db.get('SELECT * FROM docking_session WHERE id = ?', row.sessionId);
-    const serialNumber = String(session?.['serial_number']);
-    db.run(
-      `INSERT INTO recording (id, serial_number, source_key, source_id, path, size_bytes, kind, is_protected,
-         started_at, ended_at, sha256, stored_path, stored_at, session_id, clock_offset_ms, clock_uncertainty_ms,
-         clock_drift_ppm, clock_method) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      row.recordingId,
-      serialNumber,
-      row.sourceKey,
-      recording.id,
-      recording.path,
-      sizeBytes,
-      recording.kind,
-      recording.isProtected ? 1 : 0,
-      recording.startedAt ?? null,
-      recording.endedAt ?? null,
-      sha256,
-      row.storedPath,
-      Math.floor(clock.now()),
-      row.sessionId,
-      session?.['clock_offset_ms'] ?? null,
-      session?.['clock_uncertainty_ms'] ?? null,
-      session?.['clock_drift_ppm'] ?? null,
-      session?.['clock_method'] ?? null,
-    );
+  sidecar: Sidecar,
+  { sessionId, cameraDigest }: { sessionId: string; cameraDigest: CameraDigest },
+): string | undefined {
+  const { sourceKey, sizeBytes, session, storedPath } = sidecar;
+  return db.transaction(() => {
+    const damagedPath = db.get('SELECT stored_path FROM recording WHERE id = ?', sidecar.id)?.['stored_path'];
+    if (typeof damagedPath === 'string') {
+      const verifiedAt = Math.floor(clock.now());
+      db.run(
+        'UPDATE recording SET stored_path = ?, verified_at = ? WHERE id = ?',
+        storedPath,
+        verifiedAt,
+        sidecar.id,
+      );
+      db.run('DELETE FROM intake WHERE source_key = ?', sourceKey);
+      db.run('DELETE FROM quarantine WHERE source_key = ?', sourceKey);
+      const { serialNumber, sha256, id: recordingId } = sidecar;
+      outbox.record('recording-repaired', {
+        serialNumber,
+        sessionId,
+        recordingId,
+        sha256,
+        storedPath,
+        damagedPath,
+      });
+      return damagedPath;
+    }
+    insertRecording(db, sidecar);
     db.run(
       'UPDATE docking_session SET stored = stored + 1, stored_bytes = stored_bytes + ? WHERE id = ?',
       sizeBytes,
-      row.sessionId,
+      session.id,
     );
-    db.run('DELETE FROM intake WHERE source_key = ?', row.sourceKey);
-    db.run('DELETE FROM quarantine WHERE source_key = ?', row.sourceKey);
+    db.run('DELETE FROM intake WHERE source_key = ?', sourceKey);
+    db.run('DELETE FROM quarantine WHERE source_key = ?', sourceKey);
     outbox.record('recording-stored', {
-      serialNumber,
-      sessionId: row.sessionId,
-      path: recording.path.slice(0, 1024),
+      serialNumber: sidecar.serialNumber,
+      sessionId: session.id,
+      path: sidecar.path.slice(0, 1024),
       sizeBytes: String(sizeBytes),
-      recordingId: row.recordingId,
-      sha256,
-      storedPath: row.storedPath,
+      recordingId: sidecar.id,
+      sha256: sidecar.sha256,
+      storedPath,
       cameraDigest,
     });
+    return undefined;
   });
 }
+
+/** Its place is taken by a copy that was read back. */
+export async function removeDamaged(disk: Disk, path: string): Promise<void> {
+  await disk.remove(sidecarPath(path));
+  await disk.remove(path);
+}
+
 async function toleratingDiskFaults(work: () => PromiseLike<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!hasCode(error, 'vault.disk-full', 'vault.disk-error', 'vault.file-missing')) throw error;
+    if (!hasCode(error, 'vault.disk-full', ...suspectCodes)) throw error;
   }
 }

@@ -41,13 +41,16 @@ export const nodeDisk: Disk = {
       execFile('dd', [`of=${path}`, ...options], { timeout: 10_000 }, () => resolve());
     }),
   async *files(folder) {
-    const entries = await guarded(() => opendir(folder, { recursive: true }));
+    const entries = await guarded(() => opendir(folder));
     try {
       for await (const entry of entries) {
-        if (entry.isFile()) yield join(entry.parentPath, entry.name);
+        const path = join(folder, entry.name);
+        if (entry.isFile()) yield path;
+        // Belongs to the file system, and nobody but root may look into it.
+        else if (entry.isDirectory() && entry.name !== 'lost+found') yield* nodeDisk.files(path);
       }
     } catch (error) {
-      throw diskError(error);
+      throw error instanceof DockError ? error : diskError(error);
     }
   },
 };
@@ -114,6 +117,7 @@ function diskError(error: unknown): DockError {
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
     return new DockError('vault.disk-full', message, options);
   }
+  if (code === 'EROFS') return new DockError('vault.read-only', message, options);
   if (code === 'ENOENT') return new DockError('vault.file-missing', message, options);
   return new DockError('vault.disk-error', message, options);
 }

@@ -5,10 +5,18 @@ import { uuidV7 } from '../../dock/clock.ts';
 import type { ListedRecording } from '../../dock/camera/camera.ts';
 import { attestVerifiedCopy, type VerifiedCopy } from '../../dock/camera/verified-copy.ts';
 import { catalogueEntry, sourceKeyOf, type CatalogueEntry } from './catalogue.ts';
-import { commitRecording, Intake, type IntakeContext, type OpenPart, type VaultParts } from './intake.ts';
+import {
+  commitRecording,
+  Intake,
+  removeDamaged,
+  type IntakeContext,
+  type OpenPart,
+  type VaultParts,
+} from './intake.ts';
 import { intakeRow, isPart, partPath, type IntakeRow } from './intake-row.ts';
 import { chunksOf, hashFile, readBack } from './read-back.ts';
 import { safeName } from './safe-name.ts';
+import { describeRecording, sidecarPath, writeSidecar } from './sidecar.ts';
 
 export interface VaultOptions {
   readonly folder: string;
@@ -17,8 +25,8 @@ export interface VaultOptions {
 }
 /**
  * Durable files and the rows that name them. The commit rule, in this order and no other: write, sync, compare
- * with the camera's digest, read back and compare, note the digest, link to the final name, sync the folder,
- * commit the catalogue row with its event. Only then is there a VerifiedCopy.
+ * with the camera's digest, read back and compare, note the digest, write and sync the sidecar, link to the final
+ * name, sync the folder, commit the catalogue row with its event. Only then is there a VerifiedCopy.
  *
  * A crash at any point leaves either a part that is resumed, or a final file that `recover` adopts.
  */
@@ -40,7 +48,7 @@ export class Vault {
   /**
    * Starts or resumes storing a recording; room for all of it is reserved first. Dispose of the intake in any
    * case. Undefined when the file of an earlier try only lacked its catalogue row, which it has now. Errors:
-   * `vault.disk-full`, `vault.disk-error`.
+   * `vault.disk-full`, `vault.disk-error`, `vault.read-only`, `vault.not-mounted`.
    */
   async begin(
     recording: ListedRecording,
@@ -61,31 +69,51 @@ export class Vault {
   }
 
   /**
-   * Reads a stored recording back and compares it with its digest. Errors: `vault.file-missing`,
-   * `vault.file-damaged`, `vault.disk-error`.
+   * Reads a stored recording back and compares it with its digest; `pace` may hold it back. Errors:
+   * `vault.file-missing`, `vault.file-damaged`, `vault.disk-error`.
    */
-  async verify(entry: CatalogueEntry, signal: AbortSignal): Promise<VerifiedCopy> {
+  async verify(
+    entry: CatalogueEntry,
+    signal: AbortSignal,
+    pace?: (bytes: number) => Promise<void>,
+  ): Promise<VerifiedCopy> {
     const { disk } = this.#parts;
     const path = join(this.#options.folder, entry.storedPath);
     await disk.dropCache(path);
     await using file = await disk.open(path, 'read');
-    const { sha256, sizeBytes } = await hashFile(file, signal);
+    const { sha256, sizeBytes } = await hashFile(file, { signal, expectedBytes: entry.sizeBytes, pace });
     if (sizeBytes !== entry.sizeBytes || sha256 !== entry.sha256) {
       throw new DockError('vault.file-damaged', entry.storedPath);
     }
     return attestVerifiedCopy({ recordingId: entry.id, sizeBytes, sha256 });
   }
 
+  /** Digest of the first bytes of a stored recording, and how many there were. Errors as of `verify`. */
+  async headDigest(
+    entry: CatalogueEntry,
+    lengthBytes: number,
+  ): Promise<{ sha256: string; sizeBytes: number }> {
+    await using file = await this.#parts.disk.open(join(this.#options.folder, entry.storedPath), 'read');
+    const head = new Uint8Array(Math.min(lengthBytes, entry.sizeBytes));
+    const sizeBytes = await file.read(head, 0);
+    const sha256 = createHash('sha256').update(head.subarray(0, sizeBytes)).digest('hex');
+    return { sha256, sizeBytes };
+  }
+
   /** What a start finds after a crash: adopts finished files, drops what belongs to nothing. */
   async recover(signal: AbortSignal): Promise<void> {
     const { db, disk } = this.#parts;
-    await disk.makeFolder(this.#options.folder);
+    await this.#expectFolder();
     const keptParts = new Set<string>();
     for (const row of db.all('SELECT * FROM intake').map(intakeRow)) {
       const finalPath = join(this.#options.folder, row.storedPath);
-      if (await this.#adopt(row, finalPath, signal)) continue;
+      if (this.#isAccountClosed(row)) {
+        // Its account was reported: the session that asks for the recording next adopts the file, in `begin`.
+        if ((await disk.size(finalPath)) !== undefined) continue;
+      } else if (await this.#adopt(row, finalPath, signal)) continue;
       const part = partPath(finalPath, row.recordingId);
       if ((await disk.size(part)) === undefined) {
+        await disk.remove(sidecarPath(finalPath));
         db.run('DELETE FROM intake WHERE source_key = ?', row.sourceKey);
       } else {
         keptParts.add(part);
@@ -98,6 +126,21 @@ export class Vault {
     await this.#checkNewestFiles();
   }
 
+  /**
+   * Made once. Gone with all it held, it is on a disk that is not mounted: what would be stored in its place would be
+   * hidden as soon as the disk is back.
+   */
+  async #expectFolder(): Promise<void> {
+    const { db, disk } = this.#parts;
+    const { folder } = this.#options;
+    if (!db.get('SELECT id FROM recording LIMIT 1')) return disk.makeFolder(folder);
+    await disk.freeBytes(folder).catch((cause: unknown) => {
+      throw hasCode(cause, 'vault.file-missing')
+        ? new DockError('vault.not-mounted', folder, { cause })
+        : cause;
+    });
+  }
+
   async #open(
     sourceKey: string,
     recording: ListedRecording,
@@ -105,7 +148,7 @@ export class Vault {
     signal: AbortSignal,
   ): Promise<Intake | undefined> {
     const { disk } = this.#parts;
-    await disk.makeFolder(this.#options.folder);
+    await this.#expectFolder();
     const row = this.#intakeRow(sourceKey) ?? this.#insertIntake(sourceKey, recording, context);
     const finalPath = join(this.#options.folder, row.storedPath);
     // What an earlier try left linked counts for the session that finds it.
@@ -117,8 +160,10 @@ export class Vault {
       ...this.#parts,
       ...resumed,
       row: { ...row, durableBytes: resumed.receivedBytes, sessionId: context.sessionId, recording },
+      begunInSession: row.sessionId,
       serialNumber: context.serialNumber,
       finalPath,
+      folder: this.#options.folder,
       onDurable: (remainingBytes) => this.#reserved.set(sourceKey, remainingBytes),
       onClosed: () => this.#reserved.delete(sourceKey),
     });
@@ -128,20 +173,35 @@ export class Vault {
   async #adopt(row: IntakeRow, finalPath: string, signal: AbortSignal): Promise<boolean> {
     const { disk } = this.#parts;
     if ((await disk.size(finalPath)) === undefined) return false;
-    const found = await readBack(disk, finalPath, signal).catch(undefinedIfUnreadable);
+    const found = await readBack(disk, finalPath, {
+      signal,
+      expectedBytes: Number(row.recording.sizeBytes),
+    }).catch(undefinedIfUnreadable);
     if (found?.sizeBytes !== Number(row.recording.sizeBytes) || found.sha256 !== row.durableSha256) {
       // Not what was noted before the link, so it was never committed: start again.
       await disk.remove(finalPath);
+      await disk.remove(sidecarPath(finalPath));
       return false;
     }
+    const { db, outbox, clock } = this.#parts;
+    const storedAt = Math.floor(clock.now());
+    const sidecar = describeRecording(db, row, { sha256: found.sha256, storedAt });
+    // Afresh: the session that adopts it need not be the one that wrote it, and a crash may have lost its name.
+    await writeSidecar(disk, finalPath, sidecar);
     await disk.remove(partPath(finalPath, row.recordingId));
     await disk.syncFolder(dirname(finalPath));
-    const { db, outbox } = this.#parts;
-    db.transaction(() => {
-      commitRecording(this.#parts, row, { sha256: found.sha256, cameraDigest: 'unknown' });
-      outbox.record('vault-file-adopted', { recordingId: row.recordingId, storedPath: row.storedPath });
+    const damagedPath = db.transaction(() => {
+      const replaced = commitRecording(this.#parts, sidecar, { ...row, cameraDigest: 'unknown' });
+      outbox.record('vault-file-adopted', { recordingId: sidecar.id, storedPath: row.storedPath });
+      return replaced;
     });
+    if (damagedPath !== undefined) await removeDamaged(disk, join(this.#options.folder, damagedPath));
     return true;
+  }
+
+  #isAccountClosed({ sessionId }: IntakeRow): boolean {
+    const row = this.#parts.db.get('SELECT ended_at FROM docking_session WHERE id = ?', sessionId);
+    return row !== undefined && row['ended_at'] !== null;
   }
 
   /** A lost folder entry would show among the files stored last before a power cut. */
@@ -187,6 +247,7 @@ export class Vault {
     const { db, disk } = this.#parts;
     const finalPath = join(this.#options.folder, row.storedPath);
     if ((await disk.size(finalPath)) !== undefined) return; // complete, waiting to be adopted
+    await disk.remove(sidecarPath(finalPath));
     await disk.remove(partPath(finalPath, row.recordingId));
     db.run('DELETE FROM intake WHERE source_key = ?', row.sourceKey);
   }
@@ -242,7 +303,7 @@ export class Vault {
     const file = stack.use(await disk.open(path, 'extend'));
     await file.truncate(row.durableBytes);
     const hash = createHash('sha256');
-    for await (const chunk of chunksOf(file)) hash.update(chunk);
+    for await (const chunk of chunksOf(file, row.durableBytes)) hash.update(chunk);
     if (hash.copy().digest('hex') !== row.durableSha256) return undefined;
     stack.move();
     return { file, partPath: path, hash, receivedBytes: row.durableBytes };

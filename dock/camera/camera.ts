@@ -3,7 +3,8 @@ import type { VerifiedCopy } from './verified-copy.ts';
 /**
  * One docked camera of any family. Contract for every implementation:
  *
- * - A capability that a family or a model lacks is absent, never a method that throws.
+ * - A capability that a family or a model lacks is absent, never a method that throws. A camera of two channels may
+ *   gain or lose one when its recordings are first asked for: that may unlock it.
  * - Every method takes a signal, settles soon after it aborts, and may be called again afterwards.
  * - Reading never changes anything on the camera and may be repeated; lost answers are repeated inside.
  * - Errors are DockErrors. `link.closed` is final for this object: open a new one.
@@ -12,11 +13,15 @@ import type { VerifiedCopy } from './verified-copy.ts';
 export interface Camera extends AsyncDisposable {
   /** As read when the camera was opened. */
   readonly identity: CameraIdentity;
+  /** Where and since when this device is attached; absent where that cannot be known. */
+  readonly attachment?: Attachment | undefined;
   /** Reads the identity afresh, to notice a camera that was swapped for another. */
   readIdentity(signal: AbortSignal): Promise<CameraIdentity>;
-  readonly health?: CameraHealthReader;
-  readonly clock?: CameraClock;
-  readonly challenge?: CameraChallenge;
+  readonly health?: CameraHealthReader | undefined;
+  readonly clock?: CameraClock | undefined;
+  readonly challenge?: CameraChallenge | undefined;
+  /** True while asking for recordings would unlock the camera and make it come back as a storage. */
+  readonly isLocked?: boolean;
   /** Recordings as the camera lists them, untrusted: sizes, names and times are as read. */
   recordings(signal: AbortSignal): AsyncIterable<ListedRecording>;
   /**
@@ -27,7 +32,18 @@ export interface Camera extends AsyncDisposable {
   /** The camera's own digest of a recording, where it can compute one. Lower-case hex SHA-256. */
   readonly digest?: (recording: ListedRecording, signal: AbortSignal) => Promise<string>;
   /** Removes a recording and makes sure that it is gone. Errors: `removal.refused`. */
-  readonly remove?: (recording: ListedRecording, proof: VerifiedCopy, signal: AbortSignal) => Promise<void>;
+  readonly remove?:
+    ((recording: ListedRecording, proof: VerifiedCopy, signal: AbortSignal) => Promise<void>) | undefined;
+}
+
+/** One attach of a device: as long as it stays the same, it is the same piece of hardware. */
+export interface Attachment {
+  /** The port, and this start of the machine. */
+  readonly place: string;
+  /** Never given twice at a place. */
+  readonly id: string;
+  /** UTC milliseconds. */
+  readonly attachedAt: number;
 }
 
 export interface CameraIdentity {
@@ -100,6 +116,12 @@ export interface ListedRecording {
   /** By the camera's clock, UTC milliseconds, as read. */
   readonly startedAt?: number;
   readonly endedAt?: number;
+  /** Times that say no zone, word for word; `startedAt` and `endedAt` follow from them and the zone assumed. */
+  readonly statedTimes?: {
+    readonly captured?: string;
+    readonly modified?: string;
+    readonly zoneMinutes: number;
+  };
   /** Lower-case hex SHA-256, if the camera knows it without computing. */
   readonly sha256?: string;
   /** Why the entry could not be read; it is refused, and the other fields mean nothing. */

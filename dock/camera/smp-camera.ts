@@ -21,8 +21,9 @@ import {
   type ListedRecording,
 } from './camera.ts';
 import { parseSerialNumber } from './serial-number.ts';
-import { defaultSmpClientOptions, SmpClient } from './smp-client.ts';
+import { defaultSmpClientOptions, SmpClient, type SmpClientOptions } from './smp-client.ts';
 import type { SmpTransport } from './smp-transport.ts';
+import { switchTransferMode, type StorageMode } from './transfer-mode.ts';
 import { isVerifiedCopy, type VerifiedCopy } from './verified-copy.ts';
 
 /** A list is read again from its start when it changes while being paged; so often at most. */
@@ -32,26 +33,40 @@ const digestPollMs = 200;
 const leastDigestPolls = 3000;
 const slowestDigestBytesPerPoll = 20_000;
 
+export interface SmpCameraOptions extends Partial<SmpClientOptions> {
+  /** False: the camera gets no `remove`, whatever it offers. */
+  readonly mayRemove?: boolean;
+}
+
+/** A camera of the camera group, with what only that has. */
+export interface SmpCamera extends Camera {
+  /**
+   * Asks the camera to come back as a storage; it leaves its port then, and this object ends as `link.closed`.
+   * Errors: `smp.unsupported`, `smp.rejected`, `wire.timeout`, `link.closed`.
+   */
+  switchStorage(storage: StorageMode, signal: AbortSignal): Promise<void>;
+}
+
 /** Opens a camera of the camera group on any SMP transport. Takes over the transport, also when it fails. */
 export async function openSmpCamera(
   transport: SmpTransport,
   clock: Clock,
   signal: AbortSignal,
-  options = defaultSmpClientOptions,
-): Promise<Camera> {
-  const client = new SmpClient(transport, clock, options);
+  { mayRemove = true, ...clientOptions }: SmpCameraOptions = {},
+): Promise<SmpCamera> {
+  const client = new SmpClient(transport, clock, { ...defaultSmpClientOptions, ...clientOptions });
   try {
     await client.negotiate(signal);
     const { identity, can } = await readIdentity(client, signal);
     const cameraClock = await findClock(client, can, signal);
-    return new SmpCamera(client, clock, { identity, can, cameraClock });
+    return new CameraGroupCamera(client, clock, { identity, can, cameraClock, mayRemove });
   } catch (error) {
     await client[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-class SmpCamera implements Camera {
+class CameraGroupCamera implements SmpCamera {
   readonly identity: CameraIdentity;
   readonly clock?: CameraClock;
   readonly health?: CameraHealthReader;
@@ -64,7 +79,12 @@ class SmpCamera implements Camera {
   constructor(
     client: SmpClient,
     clock: Clock,
-    found: { identity: CameraIdentity; can: CommandTest; cameraClock: CameraClock | undefined },
+    found: {
+      identity: CameraIdentity;
+      can: CommandTest;
+      cameraClock: CameraClock | undefined;
+      mayRemove: boolean;
+    },
   ) {
     this.#client = client;
     this.#clock = clock;
@@ -72,12 +92,16 @@ class SmpCamera implements Camera {
     if (found.cameraClock) this.clock = found.cameraClock;
     if (found.can(group.cameraHealth)) this.health = (signal) => this.#readHealth(signal);
     if (found.can(group.cameraStartDigest)) this.digest = (...args) => this.#digest(...args);
-    if (found.can(group.cameraRemove)) this.remove = (...args) => this.#remove(...args);
+    if (found.mayRemove && found.can(group.cameraRemove)) this.remove = (...args) => this.#remove(...args);
     if (found.identity.publicKey) this.challenge = (nonce, signal) => this.#signChallenge(nonce, signal);
   }
 
   async readIdentity(signal: AbortSignal): Promise<CameraIdentity> {
     return (await readIdentity(this.#client, signal)).identity;
+  }
+
+  switchStorage(storage: StorageMode, signal: AbortSignal): Promise<void> {
+    return switchTransferMode(this.#client, storage, signal);
   }
 
   async #signChallenge(nonce: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {

@@ -9,6 +9,7 @@ const bytes = z.coerce.number().int().min(1);
 export const cameraFaults = z.strictObject({
   silent: z.stringbool().or(z.boolean()).optional().describe('answers nothing'),
   corruptOneByteIn: bytes.optional().describe('flips one bit in about one of N bytes it sends'),
+  loseOneIn: bytes.optional().describe('loses about one of N answers (serial) or reports (HID) it sends'),
   stallAfterBytes: bytes.optional().describe('stops answering downloads after N bytes of recordings'),
   unplugAfterBytes: bytes.optional().describe('pulls its own cable after N bytes on the wire'),
   wrongDigest: z
@@ -35,6 +36,11 @@ export const cameraFaults = z.strictObject({
   swapIdentityAfterBytes: bytes
     .optional()
     .describe('states another serial number after N bytes of recordings'),
+  ignoreModeSwitch: z
+    .stringbool()
+    .or(z.boolean())
+    .optional()
+    .describe('agrees to another transfer mode and stays as it is'),
   impostorKey: z
     .stringbool()
     .or(z.boolean())

@@ -36,6 +36,7 @@ export function sampleCamera(sample: SampleCamera, clock: Clock): SimulatedCamer
       capacityBytes: 64 * 2 ** 30,
       bufferBytes: 2048,
       bufferCount: 4,
+      storageModes: [],
       ...sample,
       deviceClock: new DeviceClock(clock, {
         offsetMs: clockOffsetMs,

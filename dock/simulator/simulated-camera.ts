@@ -30,6 +30,7 @@ import {
 } from '../../protocol/smp/os-group.ts';
 import { statError, statList, statRead } from '../../protocol/smp/stat-group.ts';
 import { consoleOverheadBytes } from '../../protocol/smp/console-frame.ts';
+import type { StorageMode } from '../camera/transfer-mode.ts';
 import type { Clock } from '../clock.ts';
 import type { DeviceClock } from './device-clock.ts';
 import type { CameraFaults } from './faults.ts';
@@ -53,6 +54,10 @@ export interface SimulatedCameraOptions {
   /** The message buffer stated in the parameters; 2048 is advised, Zephyr's default is 384. */
   readonly bufferBytes: number;
   readonly bufferCount: number;
+  /** Storage modes that it can be asked for, besides control. */
+  readonly storageModes: readonly StorageMode[];
+  /** Called once an answer has agreed to a storage mode: the camera now leaves the bus and comes back as that. */
+  readonly onModeSwitch?: (mode: StorageMode) => void;
 }
 
 const chargePercentPerMinute = 1.2;
@@ -62,6 +67,8 @@ export class SimulatedCamera {
   readonly options: SimulatedCameraOptions;
   readonly faults: CameraFaults;
   readonly server: SmpServer;
+  /** Raw Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array | undefined;
   readonly #clock: Clock;
   readonly #startedAt: number;
   readonly #privateKey: KeyObject | undefined;
@@ -70,7 +77,7 @@ export class SimulatedCamera {
   #listGeneration = 1;
   #listed = '[]';
   #recordingBytesSent = 0;
-  #mode = 0;
+  #agreedMode: StorageMode | undefined;
 
   constructor(options: SimulatedCameraOptions, clock: Clock, faults: CameraFaults = {}) {
     this.options = options;
@@ -79,6 +86,7 @@ export class SimulatedCamera {
     this.#startedAt = clock.monotonic();
     this.#digests = new RecordingDigests(options.store, clock);
     this.#privateKey = options.keySeed && ed25519Key(options.keySeed);
+    this.publicKey = this.#privateKey && rawPublicKey(this.#privateKey);
     const handlers = [
       ...this.#osHandlers(),
       ...this.#statHandlers(),
@@ -89,13 +97,6 @@ export class SimulatedCamera {
       [...handlers, ...enumerationHandlers([...handlers.map(({ command }) => command.groupId), 10])],
       options.bufferBytes - consoleOverheadBytes,
     );
-  }
-
-  /** Raw Ed25519 public key, 32 bytes. */
-  get publicKey(): Uint8Array | undefined {
-    if (!this.#privateKey) return undefined;
-    const spki = createPublicKey(this.#privateKey).export({ type: 'spki', format: 'der' });
-    return new Uint8Array(spki.subarray(-32));
   }
 
   #osHandlers(): SmpHandler[] {
@@ -174,10 +175,16 @@ export class SimulatedCamera {
         return { done: digest.doneBytes, sha };
       }),
       smpHandler(group.cameraRemove, ({ id, sha }) => this.#remove(id, sha)),
-      smpHandler(group.cameraReadMode, () => ({ mode: this.#mode, modes: [0] })),
+      smpHandler(group.cameraReadMode, () => ({
+        mode: 0,
+        modes: [0, ...this.options.storageModes.map((mode) => group.transferModes.indexOf(mode))],
+      })),
       smpHandler(group.cameraSetMode, ({ mode }) => {
-        if (mode !== 0) throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.modeNotSupported);
-        this.#mode = mode;
+        const agreed = this.options.storageModes.find((each) => group.transferModes.indexOf(each) === mode);
+        if (!agreed && mode !== 0) {
+          throw new SmpGroupFailure(group.cameraGroupId, group.cameraError.modeNotSupported);
+        }
+        this.#agreedMode = agreed;
         return {};
       }),
       smpHandler(group.cameraReadAssignment, () => this.#assignment ?? {}),
@@ -316,6 +323,13 @@ export class SimulatedCamera {
     return recording;
   }
 
+  /** Tells of an agreed transfer mode: not before its answer is on the way. */
+  answered(): void {
+    const mode = this.#agreedMode;
+    this.#agreedMode = undefined;
+    if (mode && !this.faults.ignoreModeSwitch) this.options.onModeSwitch?.(mode);
+  }
+
   /** Whether a download must go unanswered from now on. */
   get isStalled(): boolean {
     return this.#recordingBytesSent >= (this.faults.stallAfterBytes ?? Infinity);
@@ -341,6 +355,10 @@ function enumerationHandlers(groupIds: readonly number[]): SmpHandler[] {
     }),
     smpHandler(enumDetails, () => ({ groups: groups.map((id) => ({ group: id, name: names[id] })) })),
   ];
+}
+
+function rawPublicKey(key: KeyObject): Uint8Array {
+  return new Uint8Array(createPublicKey(key).export({ type: 'spki', format: 'der' }).subarray(-32));
 }
 
 /** RFC 8410: the PKCS #8 head of an Ed25519 private key, then its 32 bytes. */

@@ -6,6 +6,7 @@ export const containerHeaderBytes = 12;
 
 /** The largest response or event container: the header and five parameters. */
 const longestParameterContainer = 32;
+const mostEmptyReads = 8;
 
 export interface PtpHeader {
   /** Of the whole container; `unknownLength` when it ends with the first short packet. */
@@ -58,62 +59,97 @@ export type ContainerPart =
 
 /**
  * Takes what bulk reads return, in whatever pieces, as one stream: a header may come alone in a short packet, a
- * response glued to the end of the data, a zero-length packet or none between them. The bytes of a data part are a
- * view on the chunk pushed. Errors: `wire.malformed` when the stream position is lost; then nothing more can be read.
+ * response glued to the end of the data, a zero-length packet, one stray byte or nothing between them. The bytes of a
+ * data part are a view on the chunk pushed. Errors: `wire.malformed` when the stream position is lost; then nothing
+ * more can be read.
  */
 export class ContainerStream {
   readonly #maxPacketBytes: number;
   #carry = new Uint8Array(0);
-  #open: { readonly header: PtpHeader; received: number } | undefined;
+  #open:
+    { readonly header: PtpHeader; readonly payloadBytes: number | undefined; received: number } | undefined;
   #emptyReads = 0;
+  #expectedBytes: number | undefined;
+  /** The data container that just ended filled its last packet: an empty packet or a single byte may follow. */
+  #endedAligned = false;
+  /** A data header came alone: such responders want data sent to them in the same way (libmtp, gphoto2). */
+  hasSplitHeader = false;
 
   constructor(maxPacketBytes: number) {
     this.#maxPacketBytes = maxPacketBytes;
   }
 
-  /** Bytes of the container under way that are still to come; undefined between containers or when unknown. */
+  /** Bytes of the data container under way that are still to come; undefined between containers or when unknown. */
   get remainingBytes(): number | undefined {
-    if (!this.#open || this.#open.header.length === unknownLength) return undefined;
-    return this.#open.header.length - containerHeaderBytes - this.#open.received;
+    return this.#open?.payloadBytes === undefined ? undefined : this.#open.payloadBytes - this.#open.received;
   }
 
-  push(chunk: Uint8Array): ContainerPart[] {
+  /**
+   * The true length of the next payload, where its header cannot hold it: umtprd before 1.9 sends it modulo 2^32, all
+   * others as unknown.
+   */
+  expectData(payloadBytes: number | undefined): void {
+    this.#expectedBytes = payloadBytes;
+  }
+
+  /** `endsTransfer`: a short or empty packet ended the read, as far as the reader knows better than its length tells. */
+  push(
+    chunk: Uint8Array,
+    endsTransfer = chunk.length === 0 || chunk.length % this.#maxPacketBytes !== 0,
+  ): ContainerPart[] {
     const parts: ContainerPart[] = [];
-    // A short packet ends a container of unknown length; so does a zero-length one.
-    const isShort = chunk.length === 0 || chunk.length % this.#maxPacketBytes !== 0;
-    if (chunk.length === 0 && !(this.#open && this.remainingBytes === undefined)) {
-      if (++this.#emptyReads > 8) throw new DockError('wire.malformed', 'nothing but empty packets');
+    const isBetween = !this.#open && this.#carry.length === 0;
+    // Some send a short packet of zeros where nothing is due (libmtp: Samsung YP-U3).
+    const isNothing = chunk.length < containerHeaderBytes && chunk.every((byte) => byte === 0);
+    if ((isNothing && isBetween) || (chunk.length === 0 && !this.#isEndless)) {
+      if (++this.#emptyReads > mostEmptyReads)
+        throw new DockError('wire.malformed', 'nothing but empty packets');
       return parts;
     }
     this.#emptyReads = 0;
     let rest = this.#carry.length > 0 ? Buffer.concat([this.#carry, chunk]) : chunk;
     this.#carry = new Uint8Array(0);
     while (rest.length > 0) {
-      if (this.#open) {
-        rest = this.#payload(rest, parts);
-        continue;
-      }
-      if (rest.length < containerHeaderBytes) {
-        this.#carry = Uint8Array.from(rest);
-        break;
-      }
-      const header = readHeader(rest);
-      if (header.type === containerType.data) {
-        this.#open = { header, received: 0 };
-        rest = rest.subarray(containerHeaderBytes);
-        this.#endIfComplete(parts);
-        continue;
-      }
-      if (rest.length < header.length) {
-        this.#carry = Uint8Array.from(rest);
-        break;
-      }
-      const kind = header.type === containerType.response ? 'response' : 'event';
-      parts.push({ kind, header, parameters: readParameters(rest.subarray(0, header.length)) });
-      rest = rest.subarray(header.length);
+      const next = this.#open ? this.#payload(rest, parts) : this.#header(rest, parts);
+      if (!next) break;
+      rest = next;
     }
-    if (isShort && this.#open && this.remainingBytes === undefined) this.#end(parts);
+    if (
+      endsTransfer &&
+      this.#isEndless &&
+      this.#open &&
+      !(this.#open.received === 0 && this.hasSplitHeader)
+    ) {
+      this.#end(parts);
+    }
     return parts;
+  }
+
+  /** The rest after one header or short container; undefined when more bytes are needed for it. */
+  #header(bytes: Uint8Array, parts: ContainerPart[]): Uint8Array | undefined {
+    // libmtp's NO_ZERO_READS devices: one byte more instead of an empty packet.
+    if (this.#endedAligned && bytes.length === 1) return undefined;
+    if (bytes.length < containerHeaderBytes) {
+      this.#carry = Uint8Array.from(bytes);
+      return undefined;
+    }
+    const header = readHeader(bytes);
+    if (header.type === containerType.data) {
+      this.#endedAligned = false;
+      this.#open = { header, payloadBytes: this.#payloadBytes(header), received: 0 };
+      if (bytes.length === containerHeaderBytes && header.length > containerHeaderBytes)
+        this.hasSplitHeader = true;
+      this.#endIfComplete(parts);
+      return bytes.subarray(containerHeaderBytes);
+    }
+    if (bytes.length < header.length) {
+      this.#carry = Uint8Array.from(bytes);
+      return undefined;
+    }
+    this.#endedAligned = false;
+    const kind = header.type === containerType.response ? 'response' : 'event';
+    parts.push({ kind, header, parameters: readParameters(bytes.subarray(0, header.length)) });
+    return bytes.subarray(header.length);
   }
 
   #payload(bytes: Uint8Array, parts: ContainerPart[]): Uint8Array {
@@ -126,14 +162,30 @@ export class ContainerStream {
     return bytes.subarray(take);
   }
 
+  get #isEndless(): boolean {
+    return this.#open !== undefined && this.#open.header.length === unknownLength;
+  }
+
+  #payloadBytes({ length }: PtpHeader): number | undefined {
+    const expected = this.#expectedBytes;
+    if (length === unknownLength) return expected;
+    const isWrapped =
+      expected !== undefined &&
+      expected + containerHeaderBytes >= 2 ** 32 &&
+      (expected + containerHeaderBytes) % 2 ** 32 === length;
+    return isWrapped ? expected : length - containerHeaderBytes;
+  }
+
   #endIfComplete(parts: ContainerPart[]): void {
     if (this.remainingBytes === 0) this.#end(parts);
   }
 
   #end(parts: ContainerPart[]): void {
     if (!this.#open) return;
-    parts.push({ kind: 'data-end', header: this.#open.header, sizeBytes: this.#open.received });
+    const { header, received } = this.#open;
+    parts.push({ kind: 'data-end', header, sizeBytes: received });
     this.#open = undefined;
+    this.#endedAligned = (containerHeaderBytes + received) % this.#maxPacketBytes === 0;
   }
 }
 

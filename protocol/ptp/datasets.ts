@@ -76,7 +76,7 @@ export interface ObjectInfo {
   readonly format: number;
   readonly isFolder: boolean;
   readonly isProtected: boolean;
-  /** Undefined at 4 GiB and above, where the field cannot hold it. umtprd before 1.9 gives it modulo 2^32. */
+  /** Undefined where the field cannot hold it, at 4 GiB and above, and beyond 2^53. umtprd before 1.9 gives it modulo 2^32. */
   readonly sizeBytes: number | undefined;
   readonly parent: number;
   readonly name: string;
@@ -103,7 +103,9 @@ export function decodeObjectInfo(bytes: Uint8Array): ObjectInfo {
   const capturedAt = orAbsent(() => reader.string('capture date')) ?? '';
   const modifiedAt = orAbsent(() => reader.string('modification date')) ?? '';
   const isFolder = format === ptpFormat.association || associationType === 1;
-  const sizeBytes = size === unknownLength && !isShifted ? undefined : sizeHigh * 2 ** 32 + size;
+  const stated = size === unknownLength && !isShifted ? undefined : sizeHigh * 2 ** 32 + size;
+  // What a number cannot hold exactly is no size that could be compared.
+  const sizeBytes = Number.isSafeInteger(stated) ? stated : undefined;
   return { storageId, format, isFolder, isProtected, sizeBytes, parent, name, capturedAt, modifiedAt };
 }
 

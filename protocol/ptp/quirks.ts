@@ -11,7 +11,7 @@ export interface PtpQuirks {
   /** A partial read must not end on a multiple of 512 bytes. */
   readonly avoidAlignedTail: boolean;
   readonly noBattery: boolean;
-  /** Needs 60 s where others need 20. */
+  /** Needs 60 s where others need 30. */
   readonly longTimeout: boolean;
 }
 
@@ -56,6 +56,16 @@ export const quirkRules: readonly QuirkRule[] = [
       'libgphoto2: CloseSession breaks EOS from 2016 on; partial reads above 1 MiB fail since the EOS R',
   },
   {
+    match: { manufacturer: /^FUJI/i },
+    quirks: { maxPartialBytes: 0 },
+    evidence: 'libgphoto2: Fuji cameras misbehave with partial reads and are read whole',
+  },
+  {
+    match: { vendorId: 0x091e },
+    quirks: { longTimeout: true },
+    evidence: 'libmtp: Garmin devices carry the flags of Android, LONG_TIMEOUT among them',
+  },
+  {
     match: { vendorId: 0x04e8 },
     quirks: { avoidAlignedTail: true },
     evidence: 'libmtp: SAMSUNG_OFFSET_BUG, hangs when the tail of a partial read ends on a packet boundary',
@@ -63,7 +73,7 @@ export const quirkRules: readonly QuirkRule[] = [
   {
     match: { model: /uMTP/i },
     quirks: { noBattery: true },
-    evidence: 'umtprd 1.3.10 and 1.9.1: BatteryLevel is 0x8000, outside its own range',
+    evidence: 'umtprd 1.3.10 and 1.9.1: BatteryLevel is a constant, 0x8000 or 0, in no range of its own',
   },
 ];
 

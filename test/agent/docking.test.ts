@@ -41,6 +41,7 @@ describe('a docked camera', () => {
       'camera-enrolled',
       'clock-measured',
       'clock-set',
+      'camera-sampled',
       'recording-stored',
       'recording-stored',
       'recording-stored',
@@ -54,10 +55,7 @@ describe('a docked camera', () => {
     const camera = sampleCamera({ serialNumber: 'BC-1', store }, systemClock);
     station.plug(1, camera);
     await station.untilPhase(1, 'ready');
-    await station.unplug(1);
-    await station.untilPhase(1, 'empty');
-    station.plug(1, camera);
-    await station.untilPhase(1, 'ready');
+    await station.dockAgain(1, camera);
     const [second, first] = await station.sessions();
     expect(first).toMatchObject({ listed: 2, stored: 2, held: 0 });
     expect(second).toMatchObject({ listed: 2, stored: 0, held: 2 });

@@ -30,7 +30,7 @@ import {
 } from '../support/station-facts.ts';
 import { TestStation } from '../support/test-station.ts';
 
-const host = { openCamera: quickBay };
+const host = { lookIntoBay: quickBay };
 
 describe('a line that cannot be trusted', () => {
   test.for<[string, CameraFaults]>([
@@ -599,13 +599,15 @@ describe('a camera that is not who it says', () => {
 test('a session that cannot even be written down leaves its bay in attention, not in limbo', async () => {
   await using station = await TestStation.start({
     host: {
-      openCamera: async (bay, signal) => {
-        const camera = await quickBay(bay, signal);
+      lookIntoBay: async (bay, signal) => {
+        const content = await quickBay(bay, signal);
+        if (content.kind !== 'camera') return content;
         // A field of the wrong type: what a bug anywhere below would look like.
-        return (
-          camera &&
-          Object.defineProperty(camera, 'identity', { value: { ...camera.identity, model: Symbol('bug') } })
-        );
+        const identity = { ...content.camera.identity, model: Symbol('bug') };
+        return {
+          kind: 'camera',
+          camera: Object.defineProperty(content.camera, 'identity', { value: identity }),
+        };
       },
     },
   });

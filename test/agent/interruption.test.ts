@@ -3,7 +3,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { AgentHost } from '../../agent/agent.ts';
+import type { AgentHost } from '../../agent/agent-host.ts';
 import type { Disk } from '../../agent/vault/disk.ts';
 import { nodeDisk } from '../../agent/vault/node-disk.ts';
 import { openPty } from '../../dock/host/pty.ts';
@@ -24,7 +24,7 @@ import {
 } from '../support/station-facts.ts';
 import { TestStation } from '../support/test-station.ts';
 
-const host = { openCamera: quickBay };
+const host = { lookIntoBay: quickBay };
 
 describe('a camera pulled out', () => {
   // A session of these recordings takes about 90,000 bytes on the wire; identify to the last answer is covered.
@@ -306,13 +306,13 @@ describe('a full disk', () => {
 });
 
 test('one bay whose camera hangs leaves the other bays at their work', async () => {
-  const openCamera: AgentHost['openCamera'] = (bay, signal) =>
+  const lookIntoBay: AgentHost['lookIntoBay'] = (bay, signal) =>
     bay.number === 1
       ? new Promise((_, reject) =>
           signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
         )
       : quickBay(bay, signal);
-  await using station = await TestStation.start({ host: { openCamera }, bays: 2 });
+  await using station = await TestStation.start({ host: { lookIntoBay }, bays: 2 });
   await using hanging = openPty(join(station.folder, 'ports', 'bay1'));
   void serveCamera(quickCamera({ serialNumber: 'BC-1', store: storeOf({}).store }), hanging, systemRandom);
   const held = storeOf({ 'A.MP4': 5000 });

@@ -1,6 +1,6 @@
 // What is removed from cameras and who is served, as the configuration and the register say.
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { CamerasAnswer, QuotaAnswer } from '../../agent/cli/answers.ts';
@@ -19,7 +19,7 @@ import {
 } from '../support/station-facts.ts';
 import { TestStation } from '../support/test-station.ts';
 
-const host = { openCamera: quickBay };
+const host = { lookIntoBay: quickBay };
 const pace = { presence_ms: 100, retry_ms: 60_000 };
 
 function withRemoval(removal: 'never' | 'when-verified' | 'when-archived') {
@@ -103,7 +103,7 @@ describe('recordings on a camera', () => {
     expect(rows(station, 'SELECT id FROM recording WHERE removed_at IS NOT NULL')).toEqual([]);
   });
 
-  test('held from an earlier session are removed after the stored file is read again', async () => {
+  test('held from an earlier session are removed after the stored file is read again, a damaged one is pulled again', async () => {
     await using station = await TestStation.start(withRemoval('when-verified'));
     const held = storeOf({ 'A.MP4': 3000, 'B.MP4': 4000 });
     const digests = digestsOf(held);
@@ -122,13 +122,21 @@ describe('recordings on a camera', () => {
 
     delete camera.faults.refuseRemoval;
     station.plug(1, camera);
-    expect(await station.untilPhase(1, 'attention')).toMatchObject({ code: 'vault.file-damaged' });
-    // The only intact copy of A is the one on the camera.
-    expect(held.store.list().map(({ path }) => path)).toEqual(['/DCIM/A.MP4']);
-    expect((await station.sessions())[0]).toMatchObject({ listed: 2, held: 2, removed: 1, unaccounted: 0 });
-    expect((await eventsOf(station, 'removal-failed')).at(-1)).toMatchObject({
-      recordingId: damaged?.id,
+    await station.untilPhase(1, 'ready');
+    // The only intact copy of A was the one on the camera.
+    expect(held.store.list()).toEqual([]);
+    expect((await station.sessions())[0]).toMatchObject({ listed: 2, held: 2, stored: 0, removed: 2 });
+    expect((await eventsOf(station, 'vault-problem')).at(-1)).toEqual({
       code: 'vault.file-damaged',
+      detail: damaged?.storedPath,
+    });
+    const [repaired] = await eventsOf(station, 'recording-repaired');
+    expect(repaired).toMatchObject({ recordingId: damaged?.id, damagedPath: damaged?.storedPath });
+    expect(existsSync(file)).toBe(false);
+    const now = await expectStoredOnce(station, digests);
+    expect(now.find(({ id }) => id === damaged?.id)).toMatchObject({
+      storedPath: repaired?.['storedPath'],
+      storedAt: damaged?.storedAt,
     });
   });
 

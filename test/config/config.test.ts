@@ -75,7 +75,7 @@ describe('the configuration', () => {
     const config = parseConfig(valid, 'config.toml');
     expect(config.post).toEqual({ headcount: 40, enrolment: 'manual' });
     expect(
-      config.bay.map(({ number, serial }) => [number, serial.path, serial.usb_port, serial.baud_rate]),
+      config.bay.map(({ number, serial }) => [number, serial?.path, serial?.usb_port, serial?.baud_rate]),
     ).toEqual([
       [1, '/dev/serial/by-path/one', undefined, 921_600],
       [2, undefined, '1-1.2:1.0', 115_200],
@@ -95,7 +95,7 @@ describe('the configuration', () => {
       expect(loaded.config.state.folder).toBe(join(folder, 'state'));
       expect(loaded.config.vault.folder).toBe(join(folder, 'state', 'vault'));
       expect(loaded.config.broker.ca_file).toBe(join(folder, 'etc', 'ca.pem'));
-      expect(loaded.config.bay[0]?.serial.path).toBe(join(folder, 'etc', 'port'));
+      expect(loaded.config.bay[0]?.serial?.path).toBe(join(folder, 'etc', 'port'));
     }
     rmSync(folder, { recursive: true });
     expect(() => loadConfig(file, {})).toThrow(expect.objectContaining({ code: 'config.unreadable' }));
@@ -146,7 +146,7 @@ serial = { }`;
     ['[station]\npost = "a/b"', 'station.post', 2],
     ['[station]\npost = "#"', 'station.post', 2],
     ['[[bay]]\nserial = { path = "x" }', 'bay[0].number', 1],
-    ['[[bay]]\nnumber = 1', 'bay[0].serial', 1],
+    ['[[bay]]\nnumber = 1', 'bay[0]', 1],
     ['[broker]\nurl = "http://host"', 'broker.url', 2],
     ['[broker]\nurl = "mqtt://host:99999"', 'broker.url', 2],
     ['[bay]\nnumber = 1', 'bay', 1],
@@ -278,8 +278,10 @@ describe('any text at all', () => {
 function* leavesOf(schema: z.core.$ZodType, prefix: string): Generator<string> {
   if (schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) {
     yield* leavesOf(schema.unwrap(), prefix);
-  } else if (schema instanceof z.ZodArray) yield* leavesOf(schema.element, `${prefix}[]`);
-  else if (schema instanceof z.ZodObject) {
+  } else if (schema instanceof z.ZodArray) {
+    const isTable = schema.element instanceof z.ZodObject;
+    yield* leavesOf(schema.element, isTable ? `${prefix}[]` : prefix);
+  } else if (schema instanceof z.ZodObject) {
     for (const [name, child] of Object.entries(schema.shape as Record<string, z.core.$ZodType>)) {
       yield* leavesOf(child, prefix ? `${prefix}.${name}` : name);
     }

@@ -73,8 +73,10 @@ describe('a serial port', () => {
     const bay = { line: defaultSerialLine, burstLines: 2, lineGapMs: 1 };
     const { signal } = new AbortController();
     const nowhere = { path: join(folder, 'nowhere') };
-    expect(await openSerialBay({ ...bay, place: nowhere }, systemClock, signal)).toBeUndefined();
-    expect(await openSerialBay({ ...bay, place: { usbPort: '99-99' } }, systemClock, signal)).toBeUndefined();
+    expect(await openSerialBay({ ...bay, place: nowhere }, systemClock, signal)).toEqual({ kind: 'empty' });
+    expect(await openSerialBay({ ...bay, place: { usbPort: '99-99' } }, systemClock, signal)).toEqual({
+      kind: 'empty',
+    });
   });
 });
 

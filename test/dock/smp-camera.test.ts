@@ -1,12 +1,14 @@
 // The camera of the camera group keeps the contract of every camera, with a fine clock and with a coarse one, with
-// the smallest buffers and with large ones.
+// the smallest buffers and with large ones, over a console and over HID reports.
 import { afterEach, describe, expect, test } from 'vitest';
 import { consoleTransport, defaultConsoleOptions } from '../../dock/camera/console-transport.ts';
+import { hidTransport } from '../../dock/camera/hid-transport.ts';
 import { openSmpCamera } from '../../dock/camera/smp-camera.ts';
 import type { Camera } from '../../dock/camera/camera.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
+import { memoryHidPipes } from '../../dock/simulator/memory-hid-pipes.ts';
 import { sampleCamera, type SampleCamera } from '../../dock/simulator/sample-camera.ts';
-import { serveCamera, type ServedCamera } from '../../dock/simulator/serve.ts';
+import { serveCamera, serveCameraOverHid, type ServedCamera } from '../../dock/simulator/serve.ts';
 import * as group from '../../protocol/smp/camera-group.ts';
 import { fsDownload, fsStatus } from '../../protocol/smp/fs-group.ts';
 import { osReadDatetime } from '../../protocol/smp/os-group.ts';
@@ -31,6 +33,15 @@ async function openOnMemory(camera: ServedCamera): Promise<{ camera: Camera; unp
   return { camera: opened, unplug: async () => device[Symbol.asyncDispose]() };
 }
 
+const openOnHid =
+  (reportBytes: number): typeof openOnMemory =>
+  async (camera) => {
+    const { host, device } = memoryHidPipes({ reportBytes });
+    void serveCameraOverHid(camera, device, systemRandom);
+    const opened = await openSmpCamera(hidTransport(host, systemClock), systemClock, signal, quick);
+    return { camera: opened, unplug: async () => device[Symbol.asyncDispose]() };
+  };
+
 const recordings = () =>
   storeOf(
     { 'A.MP4': 30_000, 'B.MP4': 1, 'EMPTY.MP4': 0, 'C.MP4': 4097 },
@@ -44,9 +55,20 @@ const commands: Readonly<Record<string, readonly AnySmpCommand[]>> = {
   remove: [group.cameraRemove],
 };
 
-for (const [name, sample] of Object.entries<Partial<SampleCamera>>({
-  'SMP, fine clock, large buffers': { clockResolutionMs: 1 },
-  'SMP, whole seconds, small buffers': { clockResolutionMs: 1000, bufferBytes: 384, bufferCount: 1 },
+interface Variant {
+  readonly sample: Partial<SampleCamera>;
+  readonly openOn: typeof openOnMemory;
+}
+
+const fine = { clockResolutionMs: 1 };
+const small = { clockResolutionMs: 1000, bufferBytes: 384, bufferCount: 1 };
+
+for (const [name, { sample, openOn }] of Object.entries<Variant>({
+  'SMP, fine clock, large buffers': { sample: fine, openOn: openOnMemory },
+  'SMP, whole seconds, small buffers': { sample: small, openOn: openOnMemory },
+  'SMP over HID, reports of 64 bytes': { sample: fine, openOn: openOnHid(64) },
+  'SMP over HID, reports of 8 bytes, small buffers': { sample: small, openOn: openOnHid(8) },
+  'SMP over HID, reports of 1024 bytes': { sample: fine, openOn: openOnHid(1024) },
 })) {
   cameraConformance(name, {
     recordings,
@@ -77,7 +99,7 @@ for (const [name, sample] of Object.entries<Partial<SampleCamera>>({
         }
         return undefined;
       });
-      const { camera, unplug } = await openOnMemory(script);
+      const { camera, unplug } = await openOn(script);
       return {
         camera,
         serialNumber,
@@ -174,6 +196,16 @@ describe('the SMP camera', () => {
     const [recording] = await Array.fromAsync(camera.recordings(signal));
     if (!recording) throw new Error('no recording');
     await expect(camera.digest?.(recording, signal)).rejects.toMatchObject({ code: 'recording.stalled' });
+  });
+
+  test('has no remove where the profile forbids it', async () => {
+    const [host, device] = memoryLinks();
+    void serveCamera(sampleCamera({ serialNumber: 'BC-1' }, systemClock), device, systemRandom);
+    const transport = consoleTransport(host, systemClock, defaultConsoleOptions);
+    const camera = await openSmpCamera(transport, systemClock, signal, { ...quick, mayRemove: false });
+    open.push(camera);
+    expect(camera.remove).toBeUndefined();
+    expect(camera.digest).toBeDefined();
   });
 
   test('is not opened, and its link not left open, when it does not answer', async () => {

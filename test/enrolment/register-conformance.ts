@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
-import { retireCauses, type Register } from '../../agent/enrolment/register.ts';
+import type { Register } from '../../agent/enrolment/register.ts';
+import { retireCauses } from '../../protocol/norm/retire-causes.ts';
 
 /** A decision as the engine stored it, with the event that went with it. */
 export interface StoredDecision {
@@ -44,7 +45,11 @@ const retirement = (serialNumber: string) => ({
 });
 
 /** What every engine of the register promises (agent/enrolment/register.ts); 5 cameras fit with a headcount of 1. */
-export function registerConformance(name: string, make: () => Promise<RegisterUnderTest>): void {
+export function registerConformance(
+  name: string,
+  { runs }: { runs: number },
+  make: () => Promise<RegisterUnderTest>,
+): void {
   const fill = async (register: Register, count: number): Promise<void> => {
     for (let index = 1; index <= count; index++) await register.enrol(enrolment(`C${index}`, key(index)));
   };
@@ -83,6 +88,7 @@ export function registerConformance(name: string, make: () => Promise<RegisterUn
           code: 'enrolment.quota-full',
           reason,
           headcount: 40,
+          headcountSource: 'unsigned',
           quota: 5,
           enrolled: 5,
           row: 1,
@@ -171,6 +177,9 @@ export function registerConformance(name: string, make: () => Promise<RegisterUn
       await register.enrol(enrolment('C2'));
       await register.enrol(enrolment('C2', key(2)));
       expect(await keyOf('C2')).toBeUndefined();
+      await register.fixKey('C2', key(2));
+      await register.fixKey('C2', key(4));
+      expect(await keyOf('C2')).toEqual(key(2));
       await register.retire(retirement('C1'));
       expect(await keyOf('C1')).toEqual(key(1));
       await register.enrol(enrolment('C1', key(3)));
@@ -216,6 +225,40 @@ export function registerConformance(name: string, make: () => Promise<RegisterUn
       expect(await smaller.enrol(enrolment('C9'))).toMatchObject({ kind: 'enrolled' });
     });
 
+    test('replaces a camera in one act also where the quota is full, and where the new one is refused keeps the old', async () => {
+      await using store = await make();
+      const register = await store.open(100);
+      await fill(register, 10);
+      const replacement = (replaces: string, serial: string) => ({
+        ...enrolment(serial, key(9)),
+        replaces,
+        cause: 'broken' as const,
+        note: 'lens cracked',
+      });
+      expect(await register.replace(replacement('C1', 'N1'))).toMatchObject({
+        kind: 'enrolled',
+        isNew: true,
+        usage: { enrolled: 10 },
+      });
+      expect(await register.standing('C1')).toMatchObject({ kind: 'retired' });
+      expect(await register.standing('N1')).toMatchObject({ kind: 'enrolled', publicKey: key(9) });
+      const decided = (await store.decisions()).slice(-2);
+      expect(decided).toMatchObject([
+        { serialNumber: 'C1', decision: 'retired', enrolledBefore: 10 },
+        { serialNumber: 'N1', decision: 'enrolled', enrolledBefore: 9 },
+      ]);
+      await expect(register.replace(replacement('C1', 'N2'))).rejects.toMatchObject({
+        code: 'enrolment.unknown-camera',
+      });
+      const smaller = await store.open(40);
+      expect(await smaller.replace(replacement('C2', 'N2'))).toMatchObject({
+        kind: 'refused',
+        code: 'enrolment.quota-full',
+        usage: { enrolled: 10, quota: 5 },
+      });
+      expect(await smaller.standing('C2')).toMatchObject({ kind: 'enrolled' });
+    });
+
     test('enrols nobody while the headcount is not known', async () => {
       await using store = await make();
       const register = await store.open(undefined);
@@ -254,7 +297,7 @@ export function registerConformance(name: string, make: () => Promise<RegisterUn
           );
           await checkHistory(store, stations[0] as Register, quota);
         }),
-        { numRuns: 8 },
+        { numRuns: runs },
       );
     });
   });

@@ -1,18 +1,19 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unsignedHeadcount } from '../../agent/enrolment/headcount.ts';
 import { SqliteRegister } from '../../agent/enrolment/sqlite-register.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { Database } from '../../agent/state/database.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
 import { registerConformance, type RegisterUnderTest, type StoredDecision } from './register-conformance.ts';
 
-registerConformance('SQLite', async (): Promise<RegisterUnderTest> => {
+registerConformance('SQLite', { runs: 8 }, async (): Promise<RegisterUnderTest> => {
   const folder = mkdtempSync(join(tmpdir(), 'dock-register-'));
   const db = new Database(join(folder, 'station.db'));
   const outbox = new Outbox(db, systemClock, systemRandom);
   return {
-    open: async (headcount) => new SqliteRegister(db, outbox, systemClock, headcount),
+    open: async (headcount) => new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(headcount)),
     decisions: async () =>
       db.all('SELECT * FROM enrolment_decision ORDER BY id').map((row) => ({
         serialNumber: String(row['serial_number']),

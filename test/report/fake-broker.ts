@@ -18,7 +18,10 @@ export interface Published {
   readonly packet: IPublishPacket;
 }
 
-/** The smallest broker that speaks MQTT 5, to misbehave on demand: aedes speaks 3.1.1 only. It delivers nothing. */
+/**
+ * The smallest broker that speaks MQTT 5, to misbehave on demand: aedes speaks 3.1.1 only. It delivers nothing but what
+ * it is told to.
+ */
 export class FakeBroker implements AsyncDisposable {
   readonly connects: IConnectPacket[] = [];
   readonly published: Published[] = [];
@@ -53,6 +56,12 @@ export class FakeBroker implements AsyncDisposable {
         connection,
         ...(JSON.parse(payload) as { id: string; seq: number }),
       }));
+  }
+
+  /** Sends a message to everybody who is connected. */
+  deliver(message: Omit<IPublishPacket, 'cmd' | 'dup' | 'qos' | 'retain'>): void {
+    const packet: IPublishPacket = { ...message, cmd: 'publish', dup: false, qos: 0, retain: false };
+    for (const socket of this.#sockets) socket.write(mqttPacket.generate(packet, { protocolVersion: 5 }));
   }
 
   #serve(socket: Socket): void {
@@ -92,6 +101,10 @@ export class FakeBroker implements AsyncDisposable {
             }
           });
         }
+      } else if (packet.cmd === 'subscribe') {
+        const granted = packet.subscriptions.map(({ qos }) => qos);
+        const suback = { cmd: 'suback', messageId: packet.messageId ?? 0, granted } as const;
+        socket.write(mqttPacket.generate(suback, { protocolVersion: 5 }));
       } else if (packet.cmd === 'pingreq') {
         socket.write(mqttPacket.generate({ cmd: 'pingresp' }));
       }

@@ -15,7 +15,8 @@ export class Monitor implements AsyncDisposable {
   private constructor(client: MqttClient) {
     this.#client = client;
     client.on('message', (topic, payload, { retain }) => {
-      const body = JSON.parse(payload.toString()) as Received['body'];
+      // An empty payload clears a retained one.
+      const body = (payload.length === 0 ? {} : JSON.parse(payload.toString())) as Received['body'];
       this.received.push({ topic, isRetained: retain, body });
     });
   }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventEnvelope } from '../../protocol/mqtt/events.ts';
+import { maxPayloadBytes } from '../../protocol/mqtt/head.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { Database } from '../../agent/state/database.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
@@ -55,6 +56,18 @@ describe('the outbox', () => {
     ).toThrow(expect.objectContaining({ code: 'internal.bug' }));
     expect([facts(), outbox.depth()]).toEqual([0, 0]);
   });
+
+  test.each(['x', '\u0000', '\u{1f600}'])(
+    'cuts a text that no message can hold, with a mark: %j',
+    (letter) => {
+      outbox.record('vault-problem', { code: 'vault.file-missing', detail: letter.repeat(100_000) });
+      const [event] = outbox.outgoing(0, 1);
+      expect(Buffer.byteLength(event?.payload ?? '')).toBeLessThan(maxPayloadBytes);
+      const { data } = eventEnvelope.parse(JSON.parse(event?.payload ?? ''));
+      expect(data['detail']).toMatch(/^.{1000,2000}…$/su);
+      expect(String(data['detail']).isWellFormed()).toBe(true);
+    },
+  );
 
   test('numbers events without a gap, whatever transactions failed in between', () => {
     fc.assert(
@@ -135,11 +148,23 @@ describe('the outbox', () => {
     db.run("UPDATE sqlite_sequence SET seq = 100000 WHERE name = 'event'");
     outbox.record('agent-stopping', {});
     outbox.prune();
-    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([100_001]);
+    // The one before the oldest that waits is its predecessor.
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([1, 100_001]);
     outbox.acknowledge([100_001]);
     db.run("UPDATE sqlite_sequence SET seq = 200999 WHERE name = 'event'");
     outbox.record('agent-stopping', {});
-    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([201_000]);
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([100_001, 201_000]);
+  });
+
+  test('keeps what comes after an event that waits, and forgets no more than it must at once', () => {
+    for (let count = 0; count < 2005; count++) outbox.record('agent-stopping', {});
+    outbox.acknowledgeRange(1, 2005);
+    db.run('UPDATE event SET seq = seq + 200000 WHERE seq = 2005');
+    db.run('UPDATE event SET acknowledged_at = NULL WHERE seq = 2003');
+    outbox.prune();
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([2001, 2002, 2003, 2004, 202_005]);
+    outbox.prune();
+    expect(outbox.after(0, 10).map(({ seq }) => seq)).toEqual([2002, 2003, 2004, 202_005]);
   });
 
   test('tells listeners until they stop listening', () => {

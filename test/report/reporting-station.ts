@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { unsignedHeadcount } from '../../agent/enrolment/headcount.ts';
 import { SqliteRegister } from '../../agent/enrolment/sqlite-register.ts';
+import type { BrokerCredentials } from '../../agent/report/broker-credentials.ts';
+import { MqttConnection } from '../../agent/report/mqtt-connection.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { Reporter } from '../../agent/report/reporter.ts';
 import { StateDocuments } from '../../agent/report/state-documents.ts';
@@ -15,23 +18,26 @@ import { stationTopics } from '../../protocol/mqtt/topics.ts';
 export class TestClock implements Clock {
   readonly sleepsMs: number[] = [];
   aheadMs = 0;
-  readonly #haste: number;
+  /** Time that went by at once. */
+  elapsedMs = 0;
+  /** So many times shorter are its pauses. */
+  haste: number;
 
   constructor(haste = 20) {
-    this.#haste = haste;
+    this.haste = haste;
   }
 
   now(): number {
-    return systemClock.now() + this.aheadMs;
+    return systemClock.now() + this.aheadMs + this.elapsedMs;
   }
 
   monotonic(): number {
-    return systemClock.monotonic();
+    return systemClock.monotonic() + this.elapsedMs;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     this.sleepsMs.push(ms);
-    return systemClock.sleep(ms / this.#haste, signal);
+    return systemClock.sleep(ms / this.haste, signal);
   }
 }
 
@@ -51,7 +57,7 @@ export class ReportingStation implements AsyncDisposable {
     this.clock = clock;
     this.db = new Database(join(this.#folder, 'station.db'));
     this.outbox = new Outbox(this.db, clock, systemRandom);
-    this.register = new SqliteRegister(this.db, this.outbox, clock, 40);
+    this.register = new SqliteRegister(this.db, this.outbox, clock, unsignedHeadcount(40));
     this.board = new BayBoard(clock, [1]);
     const { db, board, register, outbox, topics } = this;
     this.#documents = new StateDocuments({ clock, db, board, register, outbox, topics });
@@ -61,9 +67,14 @@ export class ReportingStation implements AsyncDisposable {
     return this.#run?.reporter.state;
   }
 
-  start(url: string): void {
+  problems(): ReturnType<Reporter['problems']> {
+    return this.#run?.reporter.problems() ?? [];
+  }
+
+  start(url: string, credentials?: () => BrokerCredentials): void {
     const { clock, db, outbox, topics } = this;
     const reporter = new Reporter({
+      openBroker: MqttConnection.open,
       clock,
       db,
       outbox,
@@ -73,6 +84,7 @@ export class ReportingStation implements AsyncDisposable {
       documents: this.#documents,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       broker: { url, clientId: 'dock-test' },
+      ...(credentials && { credentials }),
       boot: 1,
       version: '0',
     });

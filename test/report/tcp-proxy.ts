@@ -5,9 +5,17 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Of all connections, from the agent and to it. */
+  readonly bytes = { out: 0, in: 0 };
+
+  #isRefusing = false;
 
   private constructor(port: number) {
     this.#server = createServer((near) => {
+      if (this.#isRefusing) {
+        near.resetAndDestroy();
+        return;
+      }
       const far = connect(port, '127.0.0.1');
       for (const [one, other] of [
         [near, far],
@@ -21,6 +29,8 @@ export class TcpProxy implements AsyncDisposable {
         });
         one.pipe(other);
       }
+      near.on('data', (chunk) => (this.bytes.out += chunk.length));
+      far.on('data', (chunk) => (this.bytes.in += chunk.length));
     });
   }
 
@@ -32,12 +42,31 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   get url(): string {
+    return `mqtt://127.0.0.1:${this.port}`;
+  }
+
+  get port(): number {
     const address = this.#server.address();
-    return `mqtt://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+    return typeof address === 'object' ? (address?.port ?? 0) : 0;
   }
 
   cut(): void {
     for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /** Nothing passes any more over the connections that there are, and neither end hears of it. */
+  swallow(): void {
+    for (const socket of this.#sockets) socket.unpipe().resume();
+  }
+
+  /** Cuts, and lets nobody in until `accept`. */
+  refuse(): void {
+    this.#isRefusing = true;
+    this.cut();
+  }
+
+  accept(): void {
+    this.#isRefusing = false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

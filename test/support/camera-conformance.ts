@@ -6,11 +6,15 @@ import { DockError } from '../../protocol/errors.ts';
 import { challengeMessage } from '../../protocol/smp/camera-group.ts';
 import type { storeOf } from './recordings.ts';
 
+const everyCapability = ['health', 'clock', 'challenge', 'digest', 'remove'] as const;
+
+export type ConformanceCapability = (typeof everyCapability)[number];
+
 /** What a factory is asked for. */
 export interface ConformanceRequest {
   readonly held: ReturnType<typeof storeOf>;
   /** Capabilities that the camera shall lack. */
-  readonly without?: readonly ('health' | 'clock' | 'challenge' | 'digest' | 'remove')[];
+  readonly without?: readonly ConformanceCapability[];
 }
 
 /** A camera under test with the means to spoil its day. */
@@ -31,11 +35,26 @@ export interface ConformanceBench extends AsyncDisposable {
 
 export type ConformanceFactory = (request: ConformanceRequest) => Promise<ConformanceBench>;
 
-/** The contract of dock/camera/camera.ts, rule by rule, for any family of cameras. */
+/**
+ * The contract of dock/camera/camera.ts, rule by rule, for any family of cameras. `capabilities` are those that the
+ * family can have; what it never has is not asked of it. `swapCloses`: another camera in the place of this one is
+ * another attach, so that this one is gone.
+ */
 export function cameraConformance(
   family: string,
-  { open, recordings }: { open: ConformanceFactory; recordings: () => ReturnType<typeof storeOf> },
+  {
+    open,
+    recordings,
+    capabilities = everyCapability,
+    swapCloses = false,
+  }: {
+    open: ConformanceFactory;
+    recordings: () => ReturnType<typeof storeOf>;
+    capabilities?: readonly ConformanceCapability[];
+    swapCloses?: boolean;
+  },
 ): void {
+  const testWith = (capability: ConformanceCapability) => test.runIf(capabilities.includes(capability));
   const { signal } = new AbortController();
 
   async function list(camera: Camera): Promise<ListedRecording[]> {
@@ -71,7 +90,7 @@ export function cameraConformance(
   }
 
   describe(`${family}: a camera`, () => {
-    test.for(['health', 'clock', 'challenge', 'digest', 'remove'] as const)(
+    test.for(capabilities)(
       'that lacks %s has no such member, and one that has it does',
       async (capability) => {
         await using whole = await open({ held: recordings() });
@@ -130,7 +149,8 @@ export function cameraConformance(
       bench.loseOneIn(6);
       for (const recording of await list(bench.camera)) {
         expect(sha256(await bytesOf(bench.camera, recording))).toBe(held.sha256(recording.path));
-        expect(await bench.camera.digest?.(recording, signal)).toBe(held.sha256(recording.path));
+        const digest = await bench.camera.digest?.(recording, signal);
+        if (bench.camera.digest) expect(digest).toBe(held.sha256(recording.path));
       }
       expect((await bench.camera.readIdentity(signal)).serialNumber).toBe(bench.serialNumber);
     });
@@ -151,10 +171,13 @@ export function cameraConformance(
       }
     });
 
+    // usb.unresponsive where the family has ways to revive a device, and none of them helped.
     test('that falls silent fails as wire.timeout and can be asked again when it speaks', async () => {
       await using bench = await open({ held: recordings() });
       bench.fallSilent('everything');
-      await expect(bench.camera.readIdentity(signal)).rejects.toMatchObject({ code: 'wire.timeout' });
+      await expect(bench.camera.readIdentity(signal)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(wire\.timeout|usb\.unresponsive)$/),
+      });
       bench.speakAgain();
       expect((await bench.camera.readIdentity(signal)).serialNumber).toBe(bench.serialNumber);
     });
@@ -163,11 +186,15 @@ export function cameraConformance(
       await using bench = await open({ held: recordings() });
       expect(bench.camera.identity).toEqual(await bench.camera.readIdentity(signal));
       bench.becomeAnother();
-      expect((await bench.camera.readIdentity(signal)).serialNumber).not.toBe(bench.serialNumber);
+      if (swapCloses) {
+        await expect(bench.camera.readIdentity(signal)).rejects.toMatchObject({ code: 'link.closed' });
+      } else {
+        expect((await bench.camera.readIdentity(signal)).serialNumber).not.toBe(bench.serialNumber);
+      }
       expect(bench.camera.identity.serialNumber).toBe(bench.serialNumber);
     });
 
-    test('proves its key with a signature over serial number and nonce', async () => {
+    testWith('challenge')('proves its key with a signature over serial number and nonce', async () => {
       await using bench = await open({ held: recordings() });
       const { publicKey } = bench.camera.identity;
       expect(publicKey).toHaveLength(32);
@@ -268,7 +295,7 @@ export function cameraConformance(
       }
     });
 
-    test('have their digest in lower-case hex', async () => {
+    testWith('digest')('have their digest in lower-case hex', async () => {
       const held = recordings();
       await using bench = await open({ held });
       for (const recording of await list(bench.camera)) {
@@ -277,7 +304,7 @@ export function cameraConformance(
       }
     });
 
-    test('are removed with a proof, and are gone then', async () => {
+    testWith('remove')('are removed with a proof, and are gone then', async () => {
       const held = recordings();
       await using bench = await open({ held });
       const [recording] = await list(bench.camera);
@@ -288,7 +315,7 @@ export function cameraConformance(
       await bench.camera.remove?.(recording, proofOf(recording, held.sha256(recording.path)), signal);
     });
 
-    test('are not removed without a proof, whatever the types were told', async () => {
+    testWith('remove')('are not removed without a proof, whatever the types were told', async () => {
       const held = recordings();
       await using bench = await open({ held });
       const [recording] = await list(bench.camera);
@@ -305,27 +332,33 @@ export function cameraConformance(
       expect(held.store.list()).toHaveLength(before);
     });
 
-    test('are not removed with the proof of another copy, nor when the camera will not', async () => {
-      const held = recordings();
-      await using bench = await open({ held });
-      const [recording] = await list(bench.camera);
-      if (!recording) throw new Error('no recording');
-      const before = held.store.list().length;
-      const wrong = proofOf(recording, '00'.repeat(32));
-      await expect(bench.camera.remove?.(recording, wrong, signal)).rejects.toMatchObject({
-        code: 'removal.refused',
-      });
-      bench.refuseRemoval();
-      const right = proofOf(recording, held.sha256(recording.path));
-      await expect(bench.camera.remove?.(recording, right, signal)).rejects.toMatchObject({
-        code: 'removal.refused',
-      });
-      expect(held.store.list()).toHaveLength(before);
-    });
+    testWith('remove')(
+      'are not removed with the proof of another copy, nor when the camera will not',
+      async () => {
+        const held = recordings();
+        await using bench = await open({ held });
+        const [recording] = await list(bench.camera);
+        if (!recording) throw new Error('no recording');
+        const before = held.store.list().length;
+        // A camera that knows no digests can tell another copy by its size alone.
+        const wrong = capabilities.includes('digest')
+          ? proofOf(recording, '00'.repeat(32))
+          : proofOf({ ...recording, sizeBytes: Number(recording.sizeBytes) + 1 }, '00'.repeat(32));
+        await expect(bench.camera.remove?.(recording, wrong, signal)).rejects.toMatchObject({
+          code: 'removal.refused',
+        });
+        bench.refuseRemoval();
+        const right = proofOf(recording, held.sha256(recording.path));
+        await expect(bench.camera.remove?.(recording, right, signal)).rejects.toMatchObject({
+          code: 'removal.refused',
+        });
+        expect(held.store.list()).toHaveLength(before);
+      },
+    );
   });
 
   describe(`${family}: the clock`, () => {
-    test('shows steps of its resolution, and keeps what it is set to', async () => {
+    testWith('clock')('shows steps of its resolution, and keeps what it is set to', async () => {
       await using bench = await open({ held: recordings() });
       const { clock } = bench.camera;
       if (!clock) throw new Error('no clock');
@@ -337,7 +370,7 @@ export function cameraConformance(
       expect(shown).toBeLessThan(at + 2000);
     });
 
-    test('that was never set fails as camera.clock-unset', async () => {
+    testWith('clock')('that was never set fails as camera.clock-unset', async () => {
       await using bench = await open({ held: recordings() });
       bench.forgetClock();
       await expect(bench.camera.clock?.read(signal)).rejects.toMatchObject({ code: 'camera.clock-unset' });

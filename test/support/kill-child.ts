@@ -6,6 +6,8 @@
 import { join } from 'node:path';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
 import { configSchema } from '../../agent/config/schema.ts';
+import { ProvenAttachments } from '../../agent/enrolment/proven-attachments.ts';
+import { unsignedHeadcount } from '../../agent/enrolment/headcount.ts';
 import { SqliteRegister } from '../../agent/enrolment/sqlite-register.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { runDockingSession } from '../../agent/session/docking-session.ts';
@@ -73,7 +75,7 @@ await vault.recover(signal);
 closeInterruptedSessions({ db, outbox, clock, random });
 const result = await runDockingSession(
   killCamera(folder),
-  { bay: 1, isFirst: true },
+  { bay: 1, isFirst: true, compared: new Set() },
   {
     config: configSchema.parse({ post: { headcount: 40 }, vault: { removal: 'when-verified' } }),
     clock,
@@ -81,11 +83,18 @@ const result = await runDockingSession(
     db,
     outbox,
     vault,
-    register: new SqliteRegister(db, outbox, clock, 40),
+    register: new SqliteRegister(db, outbox, clock, unsignedHeadcount(40)),
+    attachments: new ProvenAttachments(db, clock, 30_000),
     catalogue: new Catalogue(db),
     checkStationClock: async () => ({ isTrusted: true, evidence: 'a test' }),
   },
-  { phase: () => undefined, planned: () => undefined, pulled: () => undefined },
+  {
+    opened: () => undefined,
+    busy: () => undefined,
+    phase: () => undefined,
+    planned: () => undefined,
+    pulled: () => undefined,
+  },
   signal,
 );
 db[Symbol.dispose]();

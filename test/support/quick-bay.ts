@@ -1,4 +1,5 @@
-import type { AgentHost } from '../../agent/agent.ts';
+import type { AgentHost } from '../../agent/agent-host.ts';
+import { emptyIfSilent } from '../../dock/bay/serial-bay.ts';
 import type { Camera } from '../../dock/camera/camera.ts';
 import { consoleTransport, defaultConsoleOptions } from '../../dock/camera/console-transport.ts';
 import { openSmpCamera } from '../../dock/camera/smp-camera.ts';
@@ -9,9 +10,9 @@ import type { SimulatedCamera } from '../../dock/simulator/simulated-camera.ts';
 import { existsSync } from 'node:fs';
 
 /** Opens bays over real serial ports as the agent does, but gives up on silence sooner. */
-export const quickBay: AgentHost['openCamera'] = async ({ serial }, signal) => {
-  const path = serial.path ?? '';
-  return existsSync(path) ? openQuickly(path, signal) : undefined;
+export const quickBay: AgentHost['lookIntoBay'] = async ({ serial }, signal) => {
+  const path = serial?.path ?? '';
+  return existsSync(path) ? emptyIfSilent(openQuickly(path, signal), signal) : { kind: 'empty' };
 };
 
 export async function openQuickly(path: string, signal: AbortSignal): Promise<Camera> {

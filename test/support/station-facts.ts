@@ -38,10 +38,11 @@ export async function expectStoredOnce(
   return recordings;
 }
 
-/** Files in the vault, parts of pulls under way left out. */
+/** Recordings in the vault: parts of pulls under way, sidecars and backups of the database left out. */
 export function vaultFiles(vault: string): string[] {
   return readdirSync(vault, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.startsWith('.part-'))
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.part-') && !entry.name.endsWith('.json'))
+    .filter((entry) => !entry.parentPath.endsWith('/.database'))
     .map((entry) => join(entry.parentPath, entry.name));
 }
 

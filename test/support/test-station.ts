@@ -6,13 +6,15 @@ import { defaultSerialLine } from '../../dock/host/serial-port.ts';
 import { openPty, type PtyLink } from '../../dock/host/pty.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
 import { serveCamera, type ServedCamera } from '../../dock/simulator/serve.ts';
-import { startAgent, type Agent, type AgentHost } from '../../agent/agent.ts';
+import { startAgent, type Agent } from '../../agent/agent.ts';
+import type { AgentHost } from '../../agent/agent-host.ts';
+import type { BayPhase } from '../../protocol/mqtt/documents.ts';
 import { trustedByConfiguration } from '../../agent/clock/station-clock.ts';
 import { configSchema, type Config } from '../../agent/config/schema.ts';
 import { askForResult } from '../../agent/control/client.ts';
 import type { ControlRequestName } from '../../agent/control/requests.ts';
 import { nodeDisk } from '../../agent/vault/node-disk.ts';
-import type { BayState } from '../../agent/session/bay-board.ts';
+
 import type { BaysAnswer, SessionsAnswer } from '../../agent/cli/answers.ts';
 import type { StoredEvent } from '../../agent/report/outbox.ts';
 
@@ -50,7 +52,7 @@ export class TestStation implements AsyncDisposable {
       state: { folder: this.folder },
       clock: { station_clock: 'trusted', measure_for_ms: 1500 },
       broker: { embedded_port: 0 },
-      session: { presence_ms: 100, retry_ms: 300 },
+      session: { presence_ms: 100, retry_ms: 300, reseat_ms: 0 },
       bay: bays,
       ...options.config,
     });
@@ -60,9 +62,9 @@ export class TestStation implements AsyncDisposable {
       disk: nodeDisk,
       log: { info: () => undefined, warn: () => undefined, error: () => undefined },
       checkStationClock: trustedByConfiguration,
-      openCamera: ({ serial }, signal) =>
+      lookIntoBay: ({ serial }, signal) =>
         openSerialBay(
-          { place: { path: serial.path ?? '' }, line: defaultSerialLine, burstLines: 2, lineGapMs: 1 },
+          { place: { path: serial?.path ?? '' }, line: defaultSerialLine, burstLines: 2, lineGapMs: 1 },
           systemClock,
           signal,
         ),
@@ -91,6 +93,14 @@ export class TestStation implements AsyncDisposable {
   async unplug(bay: number): Promise<void> {
     await this.#plugged.get(bay)?.[Symbol.asyncDispose]();
     this.#plugged.delete(bay);
+  }
+
+  /** Takes a camera out, and when its bay is empty puts it back until it is done. */
+  async dockAgain(bay: number, camera: ServedCamera): Promise<void> {
+    await this.unplug(bay);
+    await this.untilPhase(bay, 'empty');
+    this.plug(bay, camera);
+    await this.untilPhase(bay, 'ready');
   }
 
   /** Stops the agent; `restart` starts it again. */
@@ -124,7 +134,7 @@ export class TestStation implements AsyncDisposable {
   }
 
   /** Waits until a bay is in one of the phases. */
-  untilPhase(bay: number, ...phases: readonly BayState['phase'][]): Promise<BayState> {
+  untilPhase(bay: number, ...phases: readonly BayPhase[]): Promise<BaysAnswer['bays'][number]> {
     return this.until(`bay ${bay} ${phases.join(' or ')}`, async () => {
       const { bays } = await this.ask<BaysAnswer>('bays');
       return bays.find((state) => state.bay === bay && phases.includes(state.phase));

@@ -10,6 +10,7 @@ import type { ListedRecording } from '../../dock/camera/camera.ts';
 import { isVerifiedCopy } from '../../dock/camera/verified-copy.ts';
 import type { Clock } from '../../dock/clock.ts';
 import { systemClock } from '../../dock/host/system-clock.ts';
+import { isPart } from '../../agent/vault/intake-row.ts';
 import { safeName } from '../../agent/vault/safe-name.ts';
 import type { Intake, IntakeContext } from '../../agent/vault/intake.ts';
 import { ByteCamera } from '../support/byte-camera.ts';
@@ -37,6 +38,11 @@ describe('a recording that is stored', () => {
       'dropCache',
       'read',
       'read',
+      'remove',
+      'open',
+      'append',
+      'sync',
+      'close',
       'link',
       'remove',
       'syncFolder',
@@ -50,16 +56,18 @@ describe('a recording that is stored', () => {
     expect(part).toMatch(/\/\.part-[0-9a-f-]{36}$/);
     const pathOf = (name: string): string[] =>
       fromOpen.filter(({ operation }) => operation === name).map(({ path }) => path);
-    expect(
-      new Set([...pathOf('append'), ...pathOf('sync'), ...pathOf('dropCache'), ...pathOf('read')]),
-    ).toEqual(new Set([part]));
+    const sidecar = `${stored}.json`;
+    expect(pathOf('append')).toEqual([part, part, part, sidecar]);
+    expect(pathOf('sync')).toEqual([part, sidecar]);
+    expect(new Set([...pathOf('dropCache'), ...pathOf('read')])).toEqual(new Set([part]));
+    // One sync of the folder, after both names are in it.
     expect([pathOf('link'), pathOf('remove'), pathOf('syncFolder')]).toEqual([
       [stored],
-      [part],
+      [sidecar, part],
       [dirname(stored)],
     ]);
     const counts = fromOpen.map((step) => countAt.get(step));
-    expect(counts).toEqual([...Array.from({ length: 11 }, () => 0), 1]);
+    expect(counts).toEqual([...Array.from({ length: 16 }, () => 0), 1]);
   });
 
   test('is noted as durable only as far as it was synced', async () => {
@@ -69,8 +77,8 @@ describe('a recording that is stored', () => {
     const log = bench.openSession(camera);
     const noted: unknown[] = [];
     bench.disk.plan = {
-      before: ({ operation }) => {
-        if (operation === 'sync')
+      before: ({ operation, path }) => {
+        if (operation === 'sync' && isPart(path))
           noted.push(bench.db.get('SELECT durable_bytes FROM intake')?.['durable_bytes']);
       },
     };
@@ -214,7 +222,7 @@ describe('a sync that failed', () => {
     let removals = 0;
     bench.disk.plan = {
       before: ({ operation }) => {
-        if (operation === 'syncFolder' || (operation === 'remove' && ++removals > 1))
+        if (operation === 'syncFolder' || (operation === 'remove' && ++removals > 2))
           throw new DockError('vault.disk-error', 'injected');
       },
     };

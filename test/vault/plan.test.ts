@@ -1,9 +1,11 @@
 // The plan decides what happens to each recording that a camera lists, and its list can say anything: an entry
 // without a step would be a gap in the account, an entry with two would be pulled or counted twice.
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ListedRecording, RecordingKind } from '../../dock/camera/camera.ts';
 import { planIngest, type PlanStep } from '../../agent/ingest/plan.ts';
+import { instantOf, parsePtpDate } from '../../protocol/ptp/datetime.ts';
 import { sourceKeyOf, type CatalogueEntry } from '../../agent/vault/catalogue.ts';
 import { ByteCamera } from '../support/byte-camera.ts';
 import { VaultBench } from './vault-bench.ts';
@@ -202,4 +204,33 @@ test('every listed recording gets exactly one step, and protected ones come firs
     }),
     { numRuns: 500 },
   );
+});
+
+describe('the key by which a recording is known again', () => {
+  const file = { id: 'R1', path: '/DCIM/A.MP4', sizeBytes: 5, kind: 'video', isProtected: false } as const;
+  const digitsAt = Date.UTC(2026, 0, 1, 10);
+  /** As a camera lists it whose profile says that its clock is in this zone. */
+  const listed = (words: string, zoneMinutes: number): ListedRecording => ({
+    ...file,
+    endedAt: instantOf(parsePtpDate(words) ?? { digitsAt }, zoneMinutes),
+    statedTimes: { modified: words, zoneMinutes },
+  });
+
+  test.each(['20260101T100000', '20260101T100000.5', '20260101T100000Z', '20260101T100000+0600'])(
+    'is the same for %s, whatever zone its profile gives the camera',
+    (words) => {
+      const keys = [300, 360, 0, -90].map((zone) => sourceKeyOf('BC-1', listed(words, zone)));
+      expect(new Set(keys).size).toBe(1);
+      expect(keys[0]).not.toBe(sourceKeyOf('BC-1', listed('20260101T100001', 300)));
+    },
+  );
+
+  test('is what it was before there was a choice: catalogues are full of them', () => {
+    const zone = 300;
+    const known = createHash('sha256')
+      .update(JSON.stringify(['BC-1', '/DCIM/A.MP4', '5', null, digitsAt - zone * 60_000]))
+      .digest('hex');
+    expect(sourceKeyOf('BC-1', listed('20260101T100000', zone))).toBe(known);
+    expect(sourceKeyOf('BC-1', { ...file, endedAt: digitsAt - zone * 60_000 })).toBe(known);
+  });
 });

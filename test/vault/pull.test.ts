@@ -125,6 +125,26 @@ describe('a camera', () => {
     await bench.expectAllStored(camera);
   });
 
+  test('without digests resumes within its session, and starts over in another: it may be another recording', async () => {
+    using bench = new VaultBench();
+    const breaksAt = [200_000, 300_000];
+    const { camera, recording } = cameraWith({
+      onRead: (chunk, offset) => {
+        if (offset !== breaksAt[0]) return chunk;
+        breaksAt.shift();
+        throw new DockError('link.closed');
+      },
+    });
+    const undigested = withoutDigest(recording);
+    const first = bench.openSession(camera);
+    for (const log of [first, first]) {
+      await expect(bench.pull(camera, undigested, log)).rejects.toMatchObject({ code: 'link.closed' });
+    }
+    await bench.pull(camera, undigested, bench.openSession(camera));
+    expect(camera.readFrom.map(({ offset }) => offset)).toEqual([0, 200_000, 0]);
+    await bench.expectAllStored(camera);
+  });
+
   test('is left in the middle of a recording when the agent stops, and nothing received is lost', async () => {
     using bench = new VaultBench();
     const stopping = new AbortController();

@@ -106,6 +106,21 @@ describe('a file that was linked before a crash and is not in the catalogue', ()
     await bench.expectAllStored(camera);
   });
 
+  test('waits for the next docking when the account of its session was closed before', async () => {
+    const { bench, camera } = await linkedWithoutRow();
+    using _ = bench;
+    bench.db.run(`UPDATE docking_session SET ended_at = started_at, outcome = 'attention'`);
+    await bench.restart();
+    expect([bench.catalogue.count(), bench.intakes(), bench.files().length]).toEqual([0, 1, 1]);
+    expect((await bench.dock(camera)).account).toMatchObject({ listed: 1, held: 0, stored: 1 });
+    expect(camera.readFrom).toHaveLength(1);
+    expect(bench.db.all('SELECT stored FROM docking_session ORDER BY id')).toMatchObject([
+      { stored: 0 },
+      { stored: 1 },
+    ]);
+    await bench.expectAllStored(camera);
+  });
+
   test('has its folder synced before the catalogue knows it', async () => {
     const { bench, finalPath } = await linkedWithoutRow();
     using _ = bench;
@@ -229,4 +244,44 @@ describe('a stored file', () => {
     expect(problems(bench)[1]).toEqual({ code: 'vault.file-missing', detail: entry.storedPath });
     expect(bench.catalogue.get(entry.id)).toEqual(entry);
   });
+});
+
+describe('a vault whose folder is gone with all it held', () => {
+  test('stores nothing in its place and forgets no pull under way, as its disk may only not be mounted', async () => {
+    const { bench } = await stored();
+    using _ = bench;
+    const camera = new ByteCamera();
+    const recording = camera.add('/DCIM/B.MP4', 400_000, { startedAt: 5 });
+    bench.db.plan = {
+      before: () => {
+        if (bench.files().length === 2) throw new DockError('vault.disk-error', 'injected');
+      },
+    };
+    expect((await bench.dock(camera).catch((error: unknown) => ({ error }))).error).toBeDefined();
+    bench.db.plan = {};
+    const away = `${bench.vaultFolder}-not-mounted`;
+    renameSync(bench.vaultFolder, away);
+    await expect(bench.restart()).rejects.toMatchObject({ code: 'vault.not-mounted' });
+    expect((await bench.dock(camera)).error).toMatchObject({ code: 'vault.not-mounted' });
+    expect(bench.files()).toEqual([]);
+    expect(bench.intakes()).toBe(1);
+    renameSync(away, bench.vaultFolder);
+    expect((await bench.dock(camera)).error).toBeUndefined();
+    expect(bench.catalogue.findRecording('BC-1', recording)).toBeDefined();
+    await bench.expectCatalogueAgrees();
+  });
+});
+
+test('a session whose end could not be written is closed, and reported, when the next one of its bay begins', () => {
+  using bench = new VaultBench();
+  const camera = new ByteCamera();
+  const unclosed = bench.openSession(camera);
+  unclosed.count('listed', 3);
+  bench.openSession(camera);
+  expect(bench.db.all('SELECT outcome, listed FROM docking_session ORDER BY id')).toEqual([
+    { outcome: 'interrupted', listed: 3 },
+    { outcome: null, listed: 0 },
+  ]);
+  const reports = bench.outbox.latest(10).filter(({ type }) => type === 'session-finished');
+  expect(reports.map(({ data }) => data)).toMatchObject([{ sessionId: unclosed.id, unaccounted: 3 }]);
 });

@@ -47,6 +47,11 @@ export class VaultBench implements Disposable {
   /** Ends everything held in memory and starts anew on what is on the disk, as after a crash. */
   async restart(): Promise<void> {
     this.db[Symbol.dispose]();
+    await this.startAgain();
+  }
+
+  /** The same after the database was closed. */
+  async startAgain(): Promise<void> {
     this.#start();
     await this.vault.recover(this.signal);
   }
@@ -108,12 +113,18 @@ export class VaultBench implements Disposable {
     return { copies, error, account: log.close(error === undefined ? 'complete' : 'interrupted', undefined) };
   }
 
-  /** Paths of all files in the vault, relative to it. */
+  /** Paths of all files in the vault, relative to it, without the sidecars that lie beside their recordings. */
   files(): string[] {
+    const all = this.allFiles();
+    return all.filter((path) => !path.endsWith('.json') || !all.includes(path.slice(0, -'.json'.length)));
+  }
+
+  allFiles(): string[] {
     try {
       return readdirSync(this.vaultFolder, { recursive: true, withFileTypes: true })
         .filter((entry) => entry.isFile())
         .map((entry) => relative(this.vaultFolder, join(entry.parentPath, entry.name)))
+        .filter((path) => !path.startsWith('.database/'))
         .sort();
     } catch {
       return [];
@@ -132,13 +143,13 @@ export class VaultBench implements Disposable {
     return this.outbox.latest(1000).map(({ type }) => type);
   }
 
-  /** Every row of the catalogue has its file, whole; every other file is a part or is named by an intake. */
+  /** Every row of the catalogue has its file, whole; every other file is a part, or is named by an intake with its sidecar. */
   async expectCatalogueAgrees(): Promise<void> {
     const entries = this.catalogue.page({ limit: 1000 });
     for (const entry of entries) await this.vault.verify(entry, this.signal);
     const rows = this.db.all('SELECT stored_path, recording_id FROM intake');
     const known = new Set(entries.map(({ storedPath }) => storedPath));
-    for (const row of rows) known.add(String(row['stored_path']));
+    for (const row of rows) known.add(String(row['stored_path'])).add(`${String(row['stored_path'])}.json`);
     const parts = new Set(rows.map((row) => `.part-${String(row['recording_id'])}`));
     const stray = this.files().filter((path) => !known.has(path) && !parts.has(path.split('/').at(-1) ?? ''));
     expect(stray).toEqual([]);
@@ -155,6 +166,7 @@ export class VaultBench implements Disposable {
     });
     expect(this.catalogue.count()).toBe(listed.length);
     expect(this.files()).toEqual(entries.sort());
+    expect(this.allFiles()).toEqual(entries.flatMap((path) => [path, `${path}.json`]).sort());
     expect(this.intakes()).toBe(0);
     expect(this.eventTypes().filter((type) => type === 'recording-stored')).toHaveLength(listed.length);
   }

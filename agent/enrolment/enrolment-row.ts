@@ -1,0 +1,15 @@
+import type { Row } from '../state/database.ts';
+import type { Enrolment, EnrolmentState } from './register.ts';
+
+/** A row of the table enrolment in the station's database. */
+export function enrolmentOf(row: Row): Enrolment {
+  const key = row['public_key'];
+  return {
+    serialNumber: String(row['serial_number']),
+    state: String(row['state']) as EnrolmentState,
+    changedAt: Number(row['changed_at']),
+    changedBy: String(row['changed_by']),
+    reason: String(row['reason']),
+    ...(key instanceof Uint8Array && { publicKey: key }),
+  };
+}

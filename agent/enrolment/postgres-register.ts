@@ -1,0 +1,233 @@
+import { DockError, hasCode } from '../../protocol/errors.ts';
+import { uuidV7, type Clock, type RandomSource } from '../../dock/clock.ts';
+import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { Outbox } from '../report/outbox.ts';
+import type { Database } from '../state/database.ts';
+import type { Headcount } from './headcount.ts';
+import { refusalReason } from './refusal-reason.ts';
+import { RegisterCopyStore } from './register-copy-store.ts';
+import type { RegisterAnswer, RegisterRequest, RegisterServer } from './register-server.ts';
+import type {
+  Enrolment,
+  EnrolmentDecision,
+  EnrolRequest,
+  QuotaUsage,
+  ReplaceRequest,
+  RetireRequest,
+  Standing,
+  StationRegister,
+} from './register.ts';
+
+/** How often a connected station looks whether another one has changed the register. */
+const lookEveryMs = 2000;
+
+/**
+ * The register of a post with several stations, in PostgreSQL, with a copy of the post in the station's own database.
+ * The server alone gives places. While it cannot be reached, enrolled cameras are known from the copy, nothing new is
+ * enrolled, and retirements wait in a durable queue: their places are free once the server has them.
+ */
+export class PostgresRegister implements StationRegister {
+  readonly #server: RegisterServer;
+  readonly #copy: RegisterCopyStore;
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+  readonly #headcount: () => Headcount;
+  #isReachable = true;
+
+  /** `headcount`: as this station was told; the register's own stands unless this one is smaller. */
+  constructor(parts: {
+    server: RegisterServer;
+    db: Database;
+    outbox: Outbox;
+    clock: Clock;
+    random: RandomSource;
+    headcount: () => Headcount;
+  }) {
+    this.#server = parts.server;
+    this.#copy = new RegisterCopyStore(parts.db, parts.outbox, parts.clock);
+    this.#clock = parts.clock;
+    this.#random = parts.random;
+    this.#headcount = parts.headcount;
+  }
+
+  /** Keeps the copy fresh and empties the queue, until `signal` aborts. Never rejects for a server that is away. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.refresh().catch((error: unknown) => {
+        if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+      });
+      await this.#clock.sleep(lookEveryMs, signal).catch(() => undefined);
+    }
+  }
+
+  /** Sends what waits and fetches what is new. Errors: `enrolment.register-unreachable`. */
+  async refresh(): Promise<void> {
+    for (const { id, ...retirement } of this.#copy.queue()) {
+      await this.#act({ kind: 'retire', id, ...retirement });
+      this.#copy.unqueue(id);
+    }
+    const revision = await this.#reached(() => this.#server.revision());
+    if (revision === this.#copy.revision) return this.#copy.touch();
+    const copy = await this.#reached(() => this.#server.copy(this.#stated(), this.#copy.seen));
+    this.#copy.replace(copy);
+  }
+
+  /** When the copy was last known to be the register; undefined before the first time. */
+  get copiedAt(): number | undefined {
+    return this.#copy.refreshedAt;
+  }
+
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
+  async standing(serialNumber: string): Promise<Standing> {
+    await this.#refreshIfReachable();
+    const enrolment = this.#copy.get(serialNumber);
+    return enrolment ? { kind: enrolment.state, ...enrolment } : { kind: 'unknown' };
+  }
+
+  async enrol(request: EnrolRequest): Promise<EnrolmentDecision> {
+    const { publicKey, ...rest } = request;
+    return await this.#decide({ ...this.#request('enrol'), ...rest, publicKey: hex(publicKey) });
+  }
+
+  async replace({ publicKey, ...request }: ReplaceRequest): Promise<EnrolmentDecision> {
+    return await this.#decide({ ...this.#request('replace'), ...request, publicKey: hex(publicKey) });
+  }
+
+  async refuse(request: { serialNumber: string; by: string; code: ErrorCode }): Promise<EnrolmentDecision> {
+    return await this.#decide({ ...this.#request('refuse'), ...request });
+  }
+
+  async fixKey(serialNumber: string, publicKey: Uint8Array): Promise<void> {
+    await this.#act({ ...this.#request('fix-key'), serialNumber, publicKey: hex(publicKey) }).catch(
+      (error: unknown) => {
+        // It shows its key again at its next docking.
+        if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+      },
+    );
+  }
+
+  /** While the register is away the retirement is queued, and true for a camera that the copy holds for enrolled. */
+  async retire(request: RetireRequest): Promise<boolean> {
+    const asked = { ...this.#request('retire'), ...request };
+    try {
+      const { answer } = await this.#act(asked);
+      if (answer.kind === 'unknown') throw new DockError('enrolment.unknown-camera', request.serialNumber);
+      return answer.kind === 'retired' && answer.isNew;
+    } catch (error) {
+      if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+      const known = this.#copy.get(request.serialNumber);
+      if (known?.state === 'retired') return false;
+      if (known?.state !== 'enrolled') throw error;
+      this.#copy.enqueue({ ...request, id: asked.id, enrolledAt: known.changedAt });
+      return true;
+    }
+  }
+
+  /** To another post of the same register: leaves this quota and enters the other, or neither. */
+  async transfer(request: {
+    serialNumber: string;
+    to: { department: string; post: string };
+    by: string;
+    note: string;
+  }): Promise<EnrolmentDecision> {
+    const { to, ...rest } = request;
+    const cause = 'transferred';
+    const reason = request.note ? `${cause}: ${request.note}` : cause;
+    return await this.#decide({ ...this.#request('transfer'), ...rest, ...to, cause, reason });
+  }
+
+  async usage(): Promise<QuotaUsage> {
+    await this.#refreshIfReachable();
+    return this.#usage();
+  }
+
+  knownUsage(): QuotaUsage {
+    return this.#usage();
+  }
+
+  async list(): Promise<Enrolment[]> {
+    await this.#refreshIfReachable();
+    return this.#copy.list();
+  }
+
+  /** A station that lost its database copies the register anew. */
+  doubt(): undefined {
+    return undefined;
+  }
+
+  confirm(): boolean {
+    return false;
+  }
+
+  #usage(): QuotaUsage {
+    const { copiedAt } = this;
+    return { ...this.#copy.usage(), ...(!this.#isReachable && copiedAt !== undefined && { copiedAt }) };
+  }
+
+  /** Where the issuer has stated none yet, no camera is new. */
+  #stated(): number | undefined {
+    const { headcountSource, headcount } = this.#headcount();
+    return headcountSource === 'assignment' ? (headcount ?? 0) : headcount;
+  }
+
+  #request(kind: RegisterRequest['kind']): Pick<RegisterRequest, 'kind' | 'id'> {
+    return { kind, id: uuidV7(this.#clock, this.#random) };
+  }
+
+  async #decide(request: Omit<RegisterRequest, 'headcount' | 'seen'>): Promise<EnrolmentDecision> {
+    let given: RegisterAnswer;
+    try {
+      given = await this.#act(request);
+    } catch (error) {
+      if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+      const usage = this.#usage();
+      const code = 'enrolment.register-unreachable';
+      return { kind: 'refused', code, reason: refusalReason(code, usage), usage };
+    }
+    const { answer, usage } = given;
+    switch (answer.kind) {
+      case 'enrolled':
+      case 'retired':
+        return { kind: 'enrolled', isNew: answer.isNew, usage };
+      case 'refused':
+        return { ...answer, usage };
+      case 'unknown':
+        throw new DockError('enrolment.unknown-camera', request.replaces ?? request.serialNumber);
+      case 'done':
+        throw new DockError('internal.bug', `register: no decision on ${request.kind}`);
+    }
+  }
+
+  async #act(request: Omit<RegisterRequest, 'headcount' | 'seen'>): Promise<RegisterAnswer> {
+    const asked = { ...request, headcount: this.#stated(), seen: this.#copy.seen };
+    const answer = await this.#reached(() => this.#server.act(asked));
+    this.#copy.apply(answer);
+    return answer;
+  }
+
+  async #refreshIfReachable(): Promise<void> {
+    // Whoever runs `run` notices when it is back.
+    if (!this.#isReachable) return;
+    await this.refresh().catch((error: unknown) => {
+      if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+    });
+  }
+
+  async #reached<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const value = await work();
+      this.#isReachable = true;
+      return value;
+    } catch (error) {
+      this.#isReachable = false;
+      throw error;
+    }
+  }
+}
+
+function hex(bytes: Uint8Array | undefined): string | undefined {
+  return bytes && Buffer.from(bytes).toString('hex');
+}

@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { ClientBase } from 'pg';
+import { errorCatalogue } from '../../protocol/error-catalogue.ts';
+import { DockError } from '../../protocol/errors.ts';
+import { normEditions } from '../../protocol/norm/editions.ts';
+
+const folder = new URL('register-schema/', import.meta.url);
+
+/**
+ * Brings the database of a shared register to the present schema, in one transaction, as the role that will own it;
+ * running it again changes nothing but the norms and the wording of refusals. Never change a file that was released: add
+ * another. The role `dock_station`, which all stations are members of, has to exist. Errors: `state.too-new`.
+ */
+export async function migrateRegister(client: ClientBase): Promise<void> {
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith('.sql'))
+    .sort();
+  await client.query('BEGIN');
+  try {
+    await client.query(`
+      SELECT pg_advisory_xact_lock(${0x646f636b});
+      CREATE SCHEMA IF NOT EXISTS dock;
+      CREATE TABLE IF NOT EXISTS dock.migration (name text PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());
+    `);
+    const { rows } = await client.query<{ name: string }>('SELECT name FROM dock.migration');
+    const applied = new Set(rows.map(({ name }) => name));
+    const unknown = [...applied].filter((name) => !files.includes(name));
+    if (unknown.length > 0) throw new DockError('state.too-new', unknown.join(', '));
+    for (const name of files.filter((file) => !applied.has(file))) {
+      await client.query(readFileSync(new URL(name, folder), 'utf8'));
+      await client.query('INSERT INTO dock.migration (name) VALUES ($1)', [name]);
+    }
+    await writeNorms(client);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  }
+}
+
+/** The database decides by the same editions as the program, and refuses in the same words. */
+async function writeNorms(client: ClientBase): Promise<void> {
+  const rows = normEditions.flatMap(({ id, effectiveFrom, citation, rows: lines }) =>
+    lines.map(({ row, upToHeadcount, sets }) => ({
+      edition: id,
+      effective_from: effectiveFrom,
+      citation,
+      norm_row: row,
+      up_to: upToHeadcount ?? null,
+      sets,
+    })),
+  );
+  await client.query(
+    `INSERT INTO dock.norm SELECT * FROM jsonb_populate_recordset(NULL::dock.norm, $1)
+     ON CONFLICT (edition, norm_row) DO UPDATE SET effective_from = excluded.effective_from,
+       citation = excluded.citation, up_to = excluded.up_to, sets = excluded.sets`,
+    [JSON.stringify(rows)],
+  );
+  const refusals = Object.entries(errorCatalogue)
+    .filter(([code]) => code.startsWith('enrolment.'))
+    .map(([code, { meaning }]) => ({ code, meaning }));
+  await client.query(
+    `INSERT INTO dock.refusal SELECT * FROM jsonb_populate_recordset(NULL::dock.refusal, $1)
+     ON CONFLICT (code) DO UPDATE SET meaning = excluded.meaning`,
+    [JSON.stringify(refusals)],
+  );
+}

@@ -1,0 +1,339 @@
+-- The register of many posts in one database. Stations reach it only through three functions; what counts is guarded by
+-- constraints and triggers, so that no statement, also none of the owner, takes place number quota + 1.
+-- Times are UTC milliseconds.
+
+CREATE FUNCTION dock.now_ms() RETURNS bigint LANGUAGE sql VOLATILE
+  RETURN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+
+-- The editions of the norm and the wording of refusals: data of the program, brought up to date with it.
+CREATE TABLE dock.norm (
+  edition text NOT NULL,
+  effective_from date NOT NULL,
+  citation text NOT NULL,
+  norm_row integer NOT NULL CHECK (norm_row > 0),
+  up_to integer,                       -- headcount, included; NULL in the last row
+  sets integer NOT NULL CHECK (sets BETWEEN 0 AND 50),
+  PRIMARY KEY (edition, norm_row)
+);
+CREATE TABLE dock.refusal (code text PRIMARY KEY, meaning text NOT NULL);
+
+CREATE TABLE dock.post (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  department text NOT NULL,
+  name text NOT NULL,
+  headcount integer CHECK (headcount BETWEEN 0 AND 1000000),
+  revision bigint NOT NULL DEFAULT 0,  -- counts every change of the post and its cameras
+  UNIQUE (department, name)
+) WITH (fillfactor = 50);
+
+CREATE FUNCTION dock.count_headcount() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.revision := OLD.revision + 1;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER headcount BEFORE UPDATE OF headcount ON dock.post FOR EACH ROW EXECUTE FUNCTION dock.count_headcount();
+
+-- A station is the role that it logs in with: it cannot act for another post, nor under another name.
+CREATE TABLE dock.station (
+  role name PRIMARY KEY,
+  post_id integer NOT NULL REFERENCES dock.post,
+  name text NOT NULL,
+  UNIQUE (post_id, name)
+);
+
+CREATE TABLE dock.enrolment (
+  post_id integer NOT NULL REFERENCES dock.post,
+  serial_number text NOT NULL CHECK (length(serial_number) BETWEEN 1 AND 200),
+  state text NOT NULL CHECK (state IN ('enrolled', 'retired', 'refused')),
+  place integer CHECK (place BETWEEN 1 AND 50),
+  public_key bytea CHECK (length(public_key) = 32),
+  changed_at bigint NOT NULL,
+  changed_by text NOT NULL,
+  reason text NOT NULL,
+  PRIMARY KEY (post_id, serial_number),
+  CHECK ((state = 'enrolled') = (place IS NOT NULL))
+) WITH (fillfactor = 80);
+CREATE UNIQUE INDEX enrolment_place ON dock.enrolment (post_id, place) WHERE place IS NOT NULL;
+CREATE UNIQUE INDEX enrolment_once ON dock.enrolment (serial_number) WHERE state = 'enrolled';
+
+-- Every decision, never changed. Numbered under the lock of the post, so that a reader of one post misses none.
+CREATE TABLE dock.decision (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  post_id integer NOT NULL REFERENCES dock.post,
+  station name NOT NULL,
+  request_id uuid NOT NULL,
+  decided_at bigint NOT NULL,
+  serial_number text NOT NULL,
+  decision text NOT NULL CHECK (decision IN ('enrolled', 'refused', 'retired')),
+  by text NOT NULL,
+  reason text NOT NULL,
+  code text,
+  cause text,
+  note text,
+  has_key boolean NOT NULL,
+  headcount integer NOT NULL,
+  quota integer NOT NULL,
+  enrolled_before integer NOT NULL,
+  norm_row integer NOT NULL,
+  norm_edition text NOT NULL,
+  citation text NOT NULL
+);
+CREATE INDEX decision_by_station ON dock.decision (post_id, station, id);
+CREATE INDEX decision_by_request ON dock.decision (request_id);
+
+-- In plpgsql throughout: its plans are kept for the connection, those of SQL functions are made anew at each call.
+-- The row of the norm for a headcount, by the edition in force; a post without workers has no row.
+CREATE FUNCTION dock.norm_of(workers integer, OUT quota integer, OUT norm_row integer, OUT edition text, OUT citation text)
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  SELECT n.edition, n.citation INTO edition, citation FROM dock.norm n
+    ORDER BY n.effective_from <= (now() AT TIME ZONE 'UTC')::date DESC,
+      CASE WHEN n.effective_from <= (now() AT TIME ZONE 'UTC')::date THEN n.effective_from END DESC,
+      n.effective_from LIMIT 1;
+  SELECT n.sets, n.norm_row INTO quota, norm_row FROM dock.norm n
+    WHERE n.edition = norm_of.edition AND workers > 0 AND (n.up_to IS NULL OR workers <= n.up_to)
+    ORDER BY n.norm_row LIMIT 1;
+  quota := coalesce(quota, 0);
+  norm_row := coalesce(norm_row, 0);
+END $$;
+
+-- The row of the post is written first: takers of a post wait for each other, and one with an older snapshot fails.
+CREATE FUNCTION dock.guard_enrolment() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  workers integer;
+  allowed integer;
+  taken integer;
+BEGIN
+  UPDATE dock.post SET revision = revision + 1 WHERE id = NEW.post_id RETURNING headcount INTO workers;
+  IF NEW.state <> 'enrolled' THEN RETURN NEW; END IF;
+  IF TG_OP = 'UPDATE' THEN
+    IF OLD.state = 'enrolled' AND OLD.post_id = NEW.post_id AND OLD.place = NEW.place THEN RETURN NEW; END IF;
+  END IF;
+  allowed := (dock.norm_of(workers)).quota;
+  SELECT count(*) INTO taken FROM dock.enrolment WHERE post_id = NEW.post_id AND place IS NOT NULL
+    AND NOT (TG_OP = 'UPDATE' AND post_id = OLD.post_id AND serial_number = OLD.serial_number);
+  IF taken >= allowed OR NEW.place > allowed THEN
+    RAISE EXCEPTION 'post % has % of % places taken', NEW.post_id, taken, allowed
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'quota';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER guard BEFORE INSERT OR UPDATE ON dock.enrolment FOR EACH ROW EXECUTE FUNCTION dock.guard_enrolment();
+ALTER TABLE dock.enrolment ENABLE ALWAYS TRIGGER guard;
+
+CREATE FUNCTION dock.keep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% of % is not allowed: its rows are kept', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+END $$;
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON dock.decision FOR EACH STATEMENT EXECUTE FUNCTION dock.keep();
+CREATE TRIGGER keep BEFORE DELETE OR TRUNCATE ON dock.enrolment FOR EACH STATEMENT EXECUTE FUNCTION dock.keep();
+
+CREATE FUNCTION dock.me() RETURNS dock.station LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  me dock.station;
+BEGIN
+  SELECT * INTO me FROM dock.station WHERE role = session_user;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'role % is no station', session_user USING ERRCODE = 'insufficient_privilege';
+  END IF;
+  RETURN me;
+END $$;
+
+-- The post in numbers. The smaller headcount counts, where the station was told another one.
+CREATE FUNCTION dock.usage_of(post integer, stated integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT jsonb_build_object('headcount', coalesce(least(p.headcount, stated), 0), 'quota', n.quota, 'row', n.norm_row,
+    'editionId', n.edition, 'citation', n.citation, 'isHeadcountKnown', p.headcount IS NOT NULL,
+    'enrolled', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.place IS NOT NULL),
+    'refused', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.state = 'refused'))
+  FROM dock.post p, dock.norm_of(CASE WHEN p.headcount IS NOT NULL THEN least(p.headcount, stated) END) n WHERE p.id = post);
+END $$;
+
+CREATE FUNCTION dock.enrolment_json(e dock.enrolment) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT jsonb_build_object('serialNumber', e.serial_number, 'state', e.state, 'publicKey', encode(e.public_key, 'hex'),
+    'changedAt', e.changed_at, 'changedBy', e.changed_by, 'reason', e.reason)
+$$;
+
+CREATE FUNCTION dock.decide(post integer, station name, request jsonb, usage jsonb, serial text, decision text, reason text,
+  code text DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO dock.decision (post_id, station, request_id, decided_at, serial_number, decision, by, reason, code, cause,
+    note, has_key, headcount, quota, enrolled_before, norm_row, norm_edition, citation)
+  VALUES (post, station, (request->>'id')::uuid, dock.now_ms(), serial, decision, request->>'by', reason, code,
+    CASE decision WHEN 'retired' THEN request->>'cause' END, CASE decision WHEN 'retired' THEN request->>'note' END,
+    request->>'publicKey' IS NOT NULL, (usage->>'headcount')::integer, (usage->>'quota')::integer,
+    (usage->>'enrolled')::integer, (usage->>'row')::integer, usage->>'editionId', usage->>'citation');
+END $$;
+
+CREATE FUNCTION dock.take(post integer, station name, request jsonb, usage jsonb, serial text, free integer DEFAULT NULL)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO dock.enrolment VALUES (post, serial, 'enrolled',
+    coalesce(free, (SELECT min(n) FROM generate_series(1, (usage->>'quota')::integer) n
+      WHERE n NOT IN (SELECT place FROM dock.enrolment WHERE post_id = post AND place IS NOT NULL))),
+    decode(request->>'publicKey', 'hex'), dock.now_ms(), request->>'by', request->>'reason')
+  ON CONFLICT (post_id, serial_number) DO UPDATE SET state = 'enrolled', place = excluded.place,
+    public_key = excluded.public_key, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
+    reason = excluded.reason;
+  PERFORM dock.decide(post, station, request, usage, serial, 'enrolled', request->>'reason');
+  RETURN jsonb_build_object('kind', 'enrolled', 'isNew', true);
+END $$;
+
+CREATE FUNCTION dock.free(post integer, station name, request jsonb, usage jsonb, serial text) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+  words text := request->>'cause' || coalesce(': ' || nullif(request->>'note', ''), '');
+  freed integer;
+BEGIN
+  SELECT place INTO freed FROM dock.enrolment WHERE post_id = post AND serial_number = serial;
+  UPDATE dock.enrolment SET state = 'retired', place = NULL, changed_at = dock.now_ms(), changed_by = request->>'by',
+    reason = words WHERE post_id = post AND serial_number = serial;
+  PERFORM dock.decide(post, station, request, usage, serial, 'retired', words);
+  RETURN freed;
+END $$;
+
+-- `kept`: what the camera is stays as it is. A retired camera stays retired also when it is refused.
+CREATE FUNCTION dock.turn_away(post integer, station name, request jsonb, usage jsonb, serial text, code text,
+  kept boolean DEFAULT false) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  words text := format('%s: %s of %s sets are taken, headcount %s, %s of %s',
+    coalesce((SELECT meaning FROM dock.refusal r WHERE r.code = turn_away.code), code), usage->>'enrolled', usage->>'quota',
+    CASE WHEN (usage->>'isHeadcountKnown')::boolean THEN usage->>'headcount' ELSE 'unknown' END,
+    CASE usage->>'row' WHEN '0' THEN 'no row applies' ELSE 'row ' || (usage->>'row') END, usage->>'citation');
+BEGIN
+  IF NOT kept THEN
+    INSERT INTO dock.enrolment VALUES (post, serial, 'refused', NULL, decode(request->>'publicKey', 'hex'), dock.now_ms(),
+      request->>'by', words)
+    ON CONFLICT (post_id, serial_number) DO UPDATE SET public_key = excluded.public_key,
+      changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason
+      WHERE dock.enrolment.state = 'refused';
+  END IF;
+  PERFORM dock.decide(post, station, request, usage, serial, 'refused', words, code);
+  RETURN jsonb_build_object('kind', 'refused', 'code', code, 'reason', words);
+END $$;
+
+-- Why a camera may not take one of the places of a post, `spare` of which are about to be freed; NULL when it may.
+CREATE FUNCTION dock.objection(usage jsonb, serial text, spare integer DEFAULT 0) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT CASE
+    WHEN NOT (usage->>'isHeadcountKnown')::boolean THEN 'enrolment.no-headcount'
+    WHEN EXISTS (SELECT FROM dock.enrolment WHERE serial_number = serial AND state = 'enrolled')
+      THEN 'enrolment.at-another-post'
+    WHEN (usage->>'enrolled')::integer - spare >= (usage->>'quota')::integer THEN 'enrolment.quota-full'
+  END);
+END $$;
+
+-- Performs a request of a station, once, however often it is sent: its id tells. The answer holds what was decided, what
+-- the cameras named are now, and every decision of this station that it has not seen.
+CREATE FUNCTION dock.act(request jsonb) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  me dock.station := dock.me();
+  serial text := request->>'serialNumber';
+  stated integer := (request->>'headcount')::integer;
+  target integer := (SELECT id FROM dock.post WHERE department = request->>'department' AND name = request->>'post');
+  usage jsonb;
+  entered jsonb;
+  answer jsonb;
+  standing text;
+  objection text;
+BEGIN
+  -- Locked also to say that it was done already: the commit of this answer waits for the synchronous standby, so that no
+  -- station is told what a failover can undo. In one order, so that two transfers do not wait for each other.
+  PERFORM FROM dock.post WHERE id IN (me.post_id, target) ORDER BY id FOR NO KEY UPDATE;
+  SELECT CASE decision WHEN 'refused' THEN jsonb_build_object('kind', 'refused', 'code', code, 'reason', reason)
+      WHEN 'enrolled' THEN jsonb_build_object('kind', 'enrolled', 'isNew', true)
+      ELSE jsonb_build_object('kind', 'retired', 'isNew', true) END
+    INTO answer FROM dock.decision WHERE request_id = (request->>'id')::uuid AND station = me.role
+    ORDER BY id DESC LIMIT 1;
+  usage := dock.usage_of(me.post_id, stated);
+  SELECT state INTO standing FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = serial;
+
+  IF answer IS NOT NULL THEN
+    NULL;
+  ELSIF request->>'kind' = 'enrol' THEN
+    objection := dock.objection(usage, serial);
+    IF standing = 'enrolled' THEN answer := jsonb_build_object('kind', 'enrolled', 'isNew', false);
+    ELSIF objection IS NULL THEN answer := dock.take(me.post_id, me.role, request, usage, serial);
+    ELSE answer := dock.turn_away(me.post_id, me.role, request, usage, serial, objection);
+    END IF;
+  ELSIF request->>'kind' = 'refuse' THEN
+    IF standing = 'enrolled' THEN answer := jsonb_build_object('kind', 'enrolled', 'isNew', false);
+    ELSE answer := dock.turn_away(me.post_id, me.role, request, usage, serial, request->>'code');
+    END IF;
+  ELSIF request->>'kind' = 'retire' THEN
+    IF standing = 'enrolled' AND NOT EXISTS (SELECT FROM dock.enrolment WHERE post_id = me.post_id
+      AND serial_number = serial AND changed_at <> (request->>'enrolledAt')::bigint) THEN
+      PERFORM dock.free(me.post_id, me.role, request, usage, serial);
+      answer := jsonb_build_object('kind', 'retired', 'isNew', true);
+    ELSIF standing IN ('retired', 'enrolled') THEN answer := jsonb_build_object('kind', 'retired', 'isNew', false);
+    ELSE answer := jsonb_build_object('kind', 'unknown');
+    END IF;
+  ELSIF request->>'kind' = 'replace' THEN
+    objection := dock.objection(usage, serial, 1);
+    IF (SELECT state FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = request->>'replaces')
+      IS DISTINCT FROM 'enrolled' THEN answer := jsonb_build_object('kind', 'unknown');
+    ELSIF standing = 'enrolled' THEN answer := jsonb_build_object('kind', 'enrolled', 'isNew', false);
+    ELSIF objection IS NOT NULL THEN
+      answer := dock.turn_away(me.post_id, me.role, request, usage, serial, objection);
+    ELSE
+      PERFORM dock.free(me.post_id, me.role, request, usage, request->>'replaces');
+      answer := dock.take(me.post_id, me.role, request, dock.usage_of(me.post_id, stated), serial);
+    END IF;
+  ELSIF request->>'kind' = 'transfer' THEN
+    entered := dock.usage_of(target, NULL);
+    IF standing IS DISTINCT FROM 'enrolled' THEN answer := jsonb_build_object('kind', 'unknown');
+    ELSIF target IS NULL OR target = me.post_id THEN
+      answer := dock.turn_away(me.post_id, me.role, request, usage, serial, 'enrolment.unknown-post', true);
+    ELSIF NOT (entered->>'isHeadcountKnown')::boolean
+      OR (entered->>'enrolled')::integer >= (entered->>'quota')::integer THEN
+      answer := dock.turn_away(me.post_id, me.role, request, entered, serial, 'enrolment.quota-full', true);
+    ELSE
+      PERFORM dock.free(me.post_id, me.role, request, usage, serial);
+      -- Told by a station of the post that gains the camera.
+      PERFORM dock.take(target, coalesce((SELECT min(role) FROM dock.station WHERE post_id = target), me.role),
+        request || jsonb_build_object('publicKey', (SELECT encode(public_key, 'hex') FROM dock.enrolment
+          WHERE post_id = me.post_id AND serial_number = serial)), entered, serial);
+      answer := jsonb_build_object('kind', 'retired', 'isNew', true);
+    END IF;
+  ELSIF request->>'kind' = 'fix-key' THEN
+    UPDATE dock.enrolment SET public_key = decode(request->>'publicKey', 'hex')
+      WHERE post_id = me.post_id AND serial_number = serial AND state = 'enrolled' AND public_key IS NULL;
+    answer := jsonb_build_object('kind', 'done');
+  ELSE
+    RAISE EXCEPTION 'no request of kind %', request->>'kind' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  RETURN dock.news(me, stated, (request->>'seen')::bigint) || jsonb_build_object('answer', answer, 'enrolments',
+    (SELECT coalesce(jsonb_agg(dock.enrolment_json(e)), '[]') FROM dock.enrolment e
+      WHERE post_id = me.post_id AND serial_number IN (serial, request->>'replaces')));
+END $$;
+
+CREATE FUNCTION dock.news(me dock.station, stated integer, seen bigint) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT jsonb_build_object('revision', (SELECT revision FROM dock.post WHERE id = me.post_id),
+    'usage', dock.usage_of(me.post_id, stated),
+    'decisions', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'serialNumber', d.serial_number,
+        'decision', d.decision, 'by', d.by, 'reason', d.reason, 'code', d.code, 'cause', d.cause, 'note', d.note,
+        'hasKey', d.has_key, 'headcount', d.headcount, 'quota', d.quota, 'enrolled', d.enrolled_before,
+        'row', d.norm_row, 'citation', d.citation) ORDER BY d.id), '[]')
+      FROM dock.decision d WHERE d.post_id = me.post_id AND d.station = me.role AND d.id > seen)));
+END $$;
+
+-- What a station asks every other second.
+CREATE FUNCTION dock.revision() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT revision FROM dock.post WHERE id = (dock.me()).post_id
+$$;
+
+-- The whole post, for the local copy of a station.
+CREATE FUNCTION dock.copy(stated integer, seen bigint) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT dock.news(me, stated, seen) || jsonb_build_object('enrolments',
+    (SELECT coalesce(jsonb_agg(dock.enrolment_json(e)), '[]') FROM dock.enrolment e WHERE e.post_id = me.post_id))
+  FROM dock.me() me
+$$;
+
+REVOKE ALL ON ALL TABLES IN SCHEMA dock FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dock FROM PUBLIC;
+GRANT USAGE ON SCHEMA dock TO dock_station;
+GRANT EXECUTE ON FUNCTION dock.act, dock.revision, dock.copy TO dock_station;

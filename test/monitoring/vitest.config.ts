@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+/** Real brokers and collectors: one file at a time. */
+export default defineConfig({
+  root: new URL('../..', import.meta.url).pathname,
+  test: {
+    include: ['test/monitoring/*.test.ts'],
+    testTimeout: 90_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    fileParallelism: false,
+  },
+});

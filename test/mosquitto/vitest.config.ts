@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+/** A real broker, killed and forbidden things: one file at a time. */
+export default defineConfig({
+  root: new URL('../..', import.meta.url).pathname,
+  test: {
+    include: ['test/mosquitto/*.test.ts'],
+    testTimeout: 60_000,
+    pool: 'forks',
+    fileParallelism: false,
+  },
+});

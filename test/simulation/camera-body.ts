@@ -104,7 +104,7 @@ export class CameraBody {
       driftPpm: 20,
       resolutionMs: model.hasFineClock && model.family === 'smp' ? 1 : 1000,
     });
-    this.#port = new UsbPort(model.serialNumber, model.channel === 'unlocked' ? 'locked' : 'hid', scheduler);
+    this.#port = new UsbPort(model, model.channel === 'unlocked' ? 'locked' : 'hid', scheduler);
     this.#smp = this.#started();
   }
 

@@ -24,6 +24,7 @@ const classes = { hid: '03/00/00', locked: '03/00/00', unlocked: '06/01/01' } as
 
 /** The port that one camera is plugged into, as the kernel shows it. */
 export class UsbPort {
+  readonly #name: string;
   readonly #serialNumber: string;
   readonly #scheduler: Scheduler;
   readonly #first: 'hid' | 'locked';
@@ -31,7 +32,13 @@ export class UsbPort {
   #attachments = 1;
   #attachedMs = 0;
 
-  constructor(serialNumber: string, first: 'hid' | 'locked', scheduler: Scheduler) {
+  /** `name` tells it from a twin of the same serial number. */
+  constructor(
+    { name, serialNumber }: { readonly name: string; readonly serialNumber: string },
+    first: 'hid' | 'locked',
+    scheduler: Scheduler,
+  ) {
+    this.#name = name;
     this.#serialNumber = serialNumber;
     this.#first = first;
     this.#shows = first;
@@ -69,7 +76,7 @@ export class UsbPort {
       portPath: '1-1',
       busNumber: 1,
       address: 1 + (this.#attachments % 127),
-      attachId: String(this.#attachments),
+      attachId: `${this.#name}-${this.#attachments}`,
       vendorId: 0x1209,
       productId: productIds[this.#shows],
       manufacturer: 'Sim',

@@ -13,8 +13,9 @@ export default defineConfig({
       'test/monitoring/**',
     ],
     // No assertion: what hangs is ended, what waits for a busy disk is not.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 50_000 } },
     pool: 'forks',
     // Most tests wait for a line or a process: five at a time take two cores 130 s, three 171 s.
     maxWorkers: Math.max(5, availableParallelism() - 1),

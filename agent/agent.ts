@@ -10,15 +10,18 @@ import { recordFaults } from './flight/flight-triggers.ts';
 import { brokerCredentials } from './report/broker-credentials.ts';
 import { stationReport } from './report/station-report.ts';
 import { stopInOrder } from './service/orderly-stop.ts';
-import { Progress } from './service/progress.ts';
 import { stationStatusLine } from './service/status-line.ts';
 import { nobody } from './service/supervisor.ts';
 import { watchOver } from './service/watch-over.ts';
 import { stationBays, watchPorts } from './session/station-bays.ts';
+import type { ErrorCode } from '../protocol/error-catalogue.ts';
+import { asDockError } from '../protocol/errors.ts';
 import { nextCount } from './state/counters.ts';
 import { runUpkeep } from './state/upkeep.ts';
 import { openStation, recoverStation, type Station } from './station.ts';
 import { version } from './version.ts';
+
+const recoverAgainMs = 10_000;
 
 export interface Agent {
   readonly socketPath: string;
@@ -49,7 +52,8 @@ export async function startAgent(
   supervisor.status('Starting: bringing the vault in order');
   const recovery = recoverStation(station, signal);
   // Only the bays wait for a disk that does not answer: everybody else tells of it.
-  if (!(await disk.unlessSlow(() => recovery.then(() => true)))) waitForDisk(station);
+  if (!(await disk.unlessSlow(() => recovery.then(() => true))))
+    holdBays(station, { code: 'vault.slow', detail: 'starting: waiting for the disk of the vault' });
   outbox.record('agent-started', { version, bootNumber: boot });
   if (flights) recordFaults(flights, outbox, board);
   const bays = stationBays(station, host);
@@ -92,14 +96,9 @@ export async function startAgent(
   stack.use(await (host.startControlServer ?? startControlServer)(socketPath, handlers, log));
 
   const reporting = new AbortController();
-  const recovering = new Progress('recovery of the vault', clock);
-  const bayRuns = recovery.then(
+  const bayRuns = untilRecovered(station, recovery, signal).then(
     () => Promise.all([...bays.map((bay) => bay.run(signal)), runUpkeep(station, host, signal)]),
-    (error: unknown) => {
-      if (signal.aborted) return;
-      log.error('recovery-failed', { error });
-      recovering.within(0); // to be started again
-    },
+    () => undefined, // stopped before that
   );
   watchPorts(bays, station, host, signal);
   const reporterRun = reporter.run(reporting.signal);
@@ -114,7 +113,7 @@ export async function startAgent(
     bays: bays.length,
     config: loaded.file ?? 'defaults',
   });
-  const loops = [...bays.map(({ progress }) => progress), reporter.progress, commands.progress, recovering];
+  const loops = [...bays.map(({ progress }) => progress), reporter.progress, commands.progress];
   const statusLine = (): string => stationStatusLine(board, reporter.state, disk);
   const watchRun = watchOver({ supervisor, clock, log, db, loops, statusLine }, signal);
   supervisor.ready();
@@ -149,10 +148,26 @@ export async function startAgent(
   return { socketPath, brokerUrl, stop: (options = { isReload: false }) => (stopped ??= stop(options)) };
 }
 
-/** Until the first look into a bay, which comes after the recovery. */
-function waitForDisk({ config, board }: Station): void {
-  for (const { number } of config.bay) {
-    const detail = 'starting: waiting for the disk of the vault';
-    board.phase(number, 'attention', { code: 'vault.slow', detail });
+/**
+ * The disk may answer again: what failed is tried for as long as it takes, while everybody else tells of it. Rejects
+ * only when `signal` aborts.
+ */
+async function untilRecovered(station: Station, attempt: Promise<void>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await attempt;
+    } catch (error) {
+      signal.throwIfAborted();
+      station.log.error('recovery-failed', { error });
+      const { code, message } = asDockError(error);
+      holdBays(station, { code, detail: `starting: bringing the vault in order: ${message}`.slice(0, 500) });
+    }
+    await station.clock.sleep(recoverAgainMs, signal);
+    attempt = recoverStation(station, signal);
   }
+}
+
+/** Until the first look into a bay, which comes after the recovery. */
+function holdBays({ config, board }: Station, reason: { code: ErrorCode; detail: string }): void {
+  for (const { number } of config.bay) board.phase(number, 'attention', reason);
 }

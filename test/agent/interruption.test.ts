@@ -32,35 +32,31 @@ describe('a camera pulled out', () => {
     1, 60, 300, 900, 1500, 2222, 3500, 5000, 9999, 20_000, 35_001, 50_000, 64_000, 77_777, 84_000,
   ];
 
-  test(
-    'at any byte, and put back: is resumed, stored once, and every account adds up',
-    { timeout: 60_000 },
-    async () => {
-      await using station = await TestStation.start({ host });
-      const held = storeOf(
-        { 'A.MP4': 20_000, 'B.MP4': 20_001, 'C.MP4': 15_000, 'EMPTY.MP4': 0 },
-        { knowsDigest: false },
-      );
-      const camera = quickCamera({ serialNumber: 'BC-1', store: held.store });
-      for (const cut of cuts) {
-        camera.faults.unplugAfterBytes = cut;
-        const link = station.plug(1, camera);
-        await Promise.race([link.closed, station.untilPhase(1, 'ready')]);
-        await station.unplug(1);
-        await station.untilPhase(1, 'empty');
-      }
-      delete camera.faults.unplugAfterBytes;
-      station.plug(1, camera);
-      await station.untilPhase(1, 'ready');
-      await expectStoredOnce(station, digestsOf(held));
-      await expectAccountsAddUp(station);
-      const sessions = await station.sessions();
-      expect(sessions[0]).toMatchObject({ outcome: 'complete', listed: 4, unaccounted: 0 });
-      expect(sessions.filter(({ outcome }) => outcome === 'interrupted').length).toBeGreaterThan(3);
-      expect(sessions.reduce((sum, { stored }) => sum + stored, 0)).toBe(4);
-      expect(rows(station, 'SELECT * FROM intake')).toEqual([]);
-    },
-  );
+  test('at any byte, and put back: is resumed, stored once, and every account adds up', async () => {
+    await using station = await TestStation.start({ host });
+    const held = storeOf(
+      { 'A.MP4': 20_000, 'B.MP4': 20_001, 'C.MP4': 15_000, 'EMPTY.MP4': 0 },
+      { knowsDigest: false },
+    );
+    const camera = quickCamera({ serialNumber: 'BC-1', store: held.store });
+    for (const cut of cuts) {
+      camera.faults.unplugAfterBytes = cut;
+      const link = station.plug(1, camera);
+      await Promise.race([link.closed, station.untilPhase(1, 'ready')]);
+      await station.unplug(1);
+      await station.untilPhase(1, 'empty');
+    }
+    delete camera.faults.unplugAfterBytes;
+    station.plug(1, camera);
+    await station.untilPhase(1, 'ready');
+    await expectStoredOnce(station, digestsOf(held));
+    await expectAccountsAddUp(station);
+    const sessions = await station.sessions();
+    expect(sessions[0]).toMatchObject({ outcome: 'complete', listed: 4, unaccounted: 0 });
+    expect(sessions.filter(({ outcome }) => outcome === 'interrupted').length).toBeGreaterThan(3);
+    expect(sessions.reduce((sum, { stored }) => sum + stored, 0)).toBe(4);
+    expect(rows(station, 'SELECT * FROM intake')).toEqual([]);
+  });
 
   test('that never answers leaves an empty bay without a word', async () => {
     await using station = await TestStation.start({ host });
@@ -160,7 +156,7 @@ describe('a download that stalls', () => {
     await expectAccountsAddUp(station);
   });
 
-  test('with all others on the same camera has each of them accounted for', { timeout: 40_000 }, async () => {
+  test('with all others on the same camera has each of them accounted for', async () => {
     await using station = await TestStation.start({ host });
     const held = storeOf({ 'A.MP4': 9000, 'B.MP4': 9000, 'C.MP4': 9000 });
     const camera = quickCamera({
@@ -228,7 +224,7 @@ describe('the agent stopped in the middle of a pull', () => {
     expect((await station.sessions()).map(({ outcome }) => outcome)).toEqual(['complete', 'interrupted']);
   });
 
-  test('again and again still stores every recording once', { timeout: 40_000 }, async () => {
+  test('again and again still stores every recording once', async () => {
     await using station = await TestStation.start({ host });
     const held = storeOf(
       Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`${index}.MP4`, 200_000])),

@@ -29,9 +29,7 @@ test('a camera enrolled at one station is served at the other, and a new one is 
   await using second = await start('second', new URL(proxy.url).port);
   first.plug(1, quickCamera({ serialNumber: 'BC-1', store: storeOf({ 'A.MP4': 300 }).store }));
   await first.untilPhase(1, 'ready');
-  await expect
-    .poll(async () => (await second.ask<QuotaAnswer>('quota')).enrolled, { timeout: 10_000 })
-    .toBe(1);
+  await expect.poll(async () => (await second.ask<QuotaAnswer>('quota')).enrolled).toBe(1);
 
   proxy.refuse();
   const held = storeOf({ 'B.MP4': 400 });

@@ -220,15 +220,20 @@ describe('an agent', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('stops at once, whoever is connected', async () => {
-    const other = await TestStation.start();
+  test('stops without waiting for whoever is connected', async () => {
+    const warned: string[] = [];
+    const log = {
+      info: () => undefined,
+      warn: (what: string) => void warned.push(what),
+      error: () => undefined,
+    };
+    const other = await TestStation.start({ host: { log } });
     const follower = connect(other.agent.socketPath);
     follower.write(post('/v1/events', '{"follow":true}'));
     await new Promise<void>((resolve) => follower.once('data', () => resolve()));
     const idle = connect(other.agent.socketPath);
     for (const socket of [follower, idle]) socket.on('error', () => undefined);
-    const startedMs = performance.now();
     await other[Symbol.asyncDispose]();
-    expect(performance.now() - startedMs).toBeLessThan(3000);
+    expect(warned).toEqual([]);
   });
 });

@@ -109,7 +109,7 @@ describe('the department', () => {
   });
 });
 
-describe('a station with an issuer key', { timeout: 60_000 }, () => {
+describe('a station with an issuer key', () => {
   test('enrols nothing before the first assignment, whatever its configuration says', async () => {
     plug(1, 'BC-1');
     expect(await station.untilPhase(1, 'refused')).toMatchObject({ code: 'enrolment.no-headcount' });

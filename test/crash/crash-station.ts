@@ -133,7 +133,7 @@ export class CrashStation implements AsyncDisposable {
   }
 
   /** Looks every 10 ms; fails at once when the agent ended by itself. */
-  async until(what: string, look: () => boolean, withinMs = 15_000): Promise<void> {
+  async until(what: string, look: () => boolean, withinMs = 50_000): Promise<void> {
     const deadline = systemClock.monotonic() + withinMs;
     while (!look()) {
       const end = this.agent?.end;

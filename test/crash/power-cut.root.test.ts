@@ -53,7 +53,7 @@ describe.runIf(cannotMount === '')(`a station whose power fails${cannotMount}`, 
     ['xfs', 'folder-sync'],
   ] as const)(
     'is caught when its vault on %s leaves out the %s',
-    { timeout: 120_000 },
+    { timeout: 240_000 },
     async ([fileSystem, forgets]) => {
       await using bench = await PowerBench.open(fileSystem, (configFile) =>
         forgetfulAgent(configFile, forgets),

@@ -74,5 +74,5 @@ describe.skipIf(!hasMosquitto)('Mosquitto', () => {
 });
 
 function run(command: string, args: readonly string[]) {
-  return spawnSync(command, args, { encoding: 'utf8', timeout: 10_000 });
+  return spawnSync(command, args, { encoding: 'utf8', timeout: 60_000 });
 }

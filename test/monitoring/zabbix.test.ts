@@ -74,7 +74,7 @@ describe.skipIf(!isThere)('Zabbix agent 2', () => {
       ),
     ];
     await using _ = await ask(all.map(({ key }) => key));
-    await until('a value of each key', () => all.every(({ key }) => server.of(key).length > 0), 30_000);
+    await until('a value of each key', () => all.every(({ key }) => server.of(key).length > 0));
     expect(server.values.filter(({ isSupported }) => !isSupported)).toEqual([]);
     const problems = all.flatMap(({ key, item, dependents }) =>
       server.of(key).flatMap(({ value }) => problemsOf(value, item, dependents)),
@@ -89,14 +89,14 @@ describe.skipIf(!isThere)('Zabbix agent 2', () => {
     if (!document || level?.type !== 'DEPENDENT') throw new Error('no level');
     const levels = () => server.of(document.key).map(({ value }) => preprocess(value, level.preprocessing));
     await using _ = await ask([document.key]);
-    await until('the alarm is heard', () => levels().length > 0, 20_000);
+    await until('the alarm is heard', () => levels().length > 0);
     expect(levels()).toEqual([{ kind: 'value', value: '1' }]);
 
     const client = await mqtt.connectAsync(broker.url, broker.credentials('almaty-khorgos-dock-1'));
     const topic = 'dock/v1/almaty/khorgos/dock-1/alarm/recording.digest-mismatch';
     await client.publishAsync(topic, '', { retain: true });
     await client.endAsync();
-    await until('its end is heard', () => levels().length > 1, 20_000);
+    await until('its end is heard', () => levels().length > 1);
     expect(levels().at(-1)).toEqual({ kind: 'value', value: '0' });
   });
 });
@@ -123,14 +123,10 @@ async function discover(): Promise<Map<string, Macros[]>> {
     found.get('dock.camera.discovery')?.length === cameras.length &&
     [...found.values()].every((all) => all.length > 0) &&
     found.get('dock.alarm.discovery')?.some((row) => row['{#CODE}'] === alarm['{#CODE}']) === true;
-  return await until(
-    'everything is discovered',
-    () => {
-      const found = rows();
-      return isWhole(found) && found;
-    },
-    40_000,
-  );
+  return await until('everything is discovered', () => {
+    const found = rows();
+    return isWhole(found) && found;
+  });
 }
 
 interface Listened {

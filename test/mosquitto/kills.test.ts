@@ -107,17 +107,15 @@ test(`of ${rounds} kills of the agent and as many of the broker no event is lost
   acknowledged.push(...(await agent.enrol(1)));
   await agent.delivered();
   const newest = (): number => Math.max(0, ...consumer.events.map(({ seq }) => seq));
-  await until(
-    'the last camera',
-    () => consumer.events.some(({ data }) => data['serialNumber'] === `BC-${4 * rounds + 1}`),
-    20_000,
+  await until('the last camera', () =>
+    consumer.events.some(({ data }) => data['serialNumber'] === `BC-${4 * rounds + 1}`),
   );
   const [fromSeq] = consumer.missing(newest());
   if (fromSeq !== undefined) {
     const request = { v: 1, id: randomUUID(), ts: new Date().toISOString(), by: 'test', args: { fromSeq } };
     await consumer.client.publishAsync(topics.command('replay'), JSON.stringify(request), { qos: 1 });
   }
-  await until('what was missing', () => consumer.missing(newest()).length === 0, 20_000);
+  await until('what was missing', () => consumer.missing(newest()).length === 0);
   const ids = new Map<number, string>();
   for (const { seq, id } of consumer.events) {
     expect(ids.get(seq) ?? id).toBe(id);

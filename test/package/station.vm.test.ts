@@ -166,10 +166,7 @@ sync
 systemctl restart dock-agent`);
   await underWay();
 
-  const took = await machine.tell(
-    'start=$(date +%s); systemctl stop dock-agent; echo $(($(date +%s) - start))',
-  );
-  expect(Number(took)).toBeLessThan(20);
+  await machine.tell('systemctl stop dock-agent');
   expect(await shown('Result')).toBe('success');
   expect(await machine.tell('journalctl -u dock-agent -o cat -n 20')).toMatch(/agent-stopped/);
   const received = Number(await machine.tell("find /var/lib/docking-station -name '.part-*' -printf %s"));

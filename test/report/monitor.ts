@@ -36,7 +36,7 @@ export class Monitor implements AsyncDisposable {
     return this.received.filter(({ topic }) => topic.includes('/event/'));
   }
 
-  async until<T>(what: string, look: () => T | undefined | false, withinMs = 10_000): Promise<T> {
+  async until<T>(what: string, look: () => T | undefined | false, withinMs = 50_000): Promise<T> {
     return await until(what, look, withinMs);
   }
 
@@ -49,7 +49,7 @@ export class Monitor implements AsyncDisposable {
 export async function until<T>(
   what: string,
   look: () => T | undefined | false,
-  withinMs = 10_000,
+  withinMs = 50_000,
 ): Promise<T> {
   const deadline = performance.now() + withinMs;
   for (;;) {

@@ -17,6 +17,8 @@ import { stationTopics } from '../../protocol/mqtt/topics.ts';
 /** The system clock, pauses cut short, the wall clock movable; it keeps what was asked of it. */
 export class TestClock implements Clock {
   readonly sleepsMs: number[] = [];
+  /** Those that nothing cut short. */
+  readonly ranOutMs: number[] = [];
   aheadMs = 0;
   /** Time that went by at once. */
   elapsedMs = 0;
@@ -35,9 +37,10 @@ export class TestClock implements Clock {
     return systemClock.monotonic() + this.elapsedMs;
   }
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  async sleep(ms: number, signal?: AbortSignal): Promise<void> {
     this.sleepsMs.push(ms);
-    return systemClock.sleep(ms / this.haste, signal);
+    await systemClock.sleep(ms / this.haste, signal);
+    this.ranOutMs.push(ms);
   }
 }
 

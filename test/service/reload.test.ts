@@ -43,7 +43,7 @@ const ask = async (): Promise<StatusAnswer> =>
   (await askForResult(join(folder, 'state/control.sock'), 'status', {})) as StatusAnswer;
 
 async function untilStatus(what: string, isIt: (status: StatusAnswer) => boolean): Promise<StatusAnswer> {
-  for (const deadline = performance.now() + 30_000; ; await systemClock.sleep(50)) {
+  for (const deadline = performance.now() + 50_000; ; await systemClock.sleep(50)) {
     const status = await ask().catch(() => undefined);
     if (status && isIt(status)) return status;
     if (performance.now() > deadline) throw new Error(`${what}: ${JSON.stringify(status)}`);

@@ -31,5 +31,9 @@ export const namedSeeds: readonly NamedSeed[] = [
     seed: 1504330667,
     bug: 'where an earlier session had left a file that was linked and not catalogued, another recording of its name counted as stored and was not pulled',
   },
+  {
+    seed: 328561803,
+    bug: 'a disk that failed while the vault was brought in order kept every bay waiting for the next start of the agent',
+  },
   { seed: 2075885476, bug: 'such a one that could not be pulled was taken out of the held ones twice' },
 ];

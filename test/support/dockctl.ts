@@ -13,7 +13,7 @@ export interface DockctlOutcome {
 
 /** The real program, as technicians and scripts start it, in a folder. */
 export function startDockctl(folder: string, ...args: readonly string[]): ChildProcessWithoutNullStreams {
-  const options = { cwd: folder, timeout: 15_000, killSignal: 'SIGKILL' } as const;
+  const options = { cwd: folder, timeout: 60_000, killSignal: 'SIGKILL' } as const;
   return spawn(process.execPath, [program, ...args], options);
 }
 

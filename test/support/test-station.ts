@@ -120,7 +120,7 @@ export class TestStation implements AsyncDisposable {
   }
 
   /** Looks every 20 ms until `look` gives something; fails with what is known of the bays. */
-  async until<T>(what: string, look: () => Promise<T | undefined | false>, withinMs = 15_000): Promise<T> {
+  async until<T>(what: string, look: () => Promise<T | undefined | false>, withinMs = 50_000): Promise<T> {
     const deadline = performance.now() + withinMs;
     for (;;) {
       const found = await look();

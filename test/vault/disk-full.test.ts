@@ -17,7 +17,7 @@ import { VaultBench, type Docked } from './vault-bench.ts';
 /** More steps than a docking has: the loop counts up to the end, not to here. */
 const mostSteps = 500;
 
-describe('after a fault at any operation of the disk', { timeout: 60_000 }, () => {
+describe('after a fault at any operation of the disk', () => {
   test.each([
     ['a full disk', 'vault.disk-full', 'none', 'goes on'],
     ['a full disk that took half', 'vault.disk-full', 'half', 'restarts'],

@@ -100,7 +100,7 @@ function live(folder: string, moment: string, n: number): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const args = [child, folder, moment, String(n)];
     const env = { ...process.env, NODE_COMPILE_CACHE: compileCache };
-    execFile(process.execPath, args, { env, timeout: 30_000, killSignal: 'SIGTERM' }, (error, stdout) => {
+    execFile(process.execPath, args, { env, timeout: 90_000, killSignal: 'SIGTERM' }, (error, stdout) => {
       if (!error) resolve(JSON.parse(stdout));
       else if (error.signal === 'SIGKILL') resolve('killed');
       else reject(error);

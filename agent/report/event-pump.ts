@@ -1,7 +1,8 @@
 import type { StationTopics } from '../../protocol/mqtt/topics.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { BrokerConnection } from './broker-connection.ts';
-import type { Outbox, OutgoingEvent } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
+import type { OutgoingEvent } from './stored-event.ts';
 
 interface PumpParts {
   readonly outbox: Outbox;

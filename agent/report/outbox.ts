@@ -10,32 +10,15 @@ import { uuidV7, type Clock, type RandomSource } from '../../dock/clock.ts';
 import { raiseCount, readCount } from '../state/counters.ts';
 import type { Database, Row } from '../state/database.ts';
 import { judgeBacklog, usualLimits, type Backlog, type OutboxLimits } from './outbox-limits.ts';
-
-export interface StoredEvent {
-  readonly seq: number;
-  readonly id: string;
-  readonly type: EventType;
-  readonly at: number;
-  readonly class: 'must' | 'may';
-  /** Of the event before this one; 0 for the first. Samples that were dropped are not in between. */
-  readonly previousSeq: number;
-  readonly data: Readonly<Record<string, unknown>>;
-  /** When its receipt came; absent while it waits. */
-  readonly acknowledgedAt?: number;
-}
-
-/** An event that waits, as it goes out now. */
-export interface OutgoingEvent {
-  readonly seq: number;
-  readonly type: EventType;
-  /** The envelope, JSON. */
-  readonly payload: string;
-}
+import {
+  envelopeHead,
+  outgoingEvent,
+  storedEvent,
+  type OutgoingEvent,
+  type StoredEvent,
+} from './stored-event.ts';
 
 type EventListener = (type: EventType, data: Readonly<Record<string, unknown>>) => void;
-
-/** An event delivered later than this is marked historical. */
-const historicalAfterMs = 60_000;
 
 const keptEvents = 100_000;
 /** Pruning rides along with recording, every so many events. */
@@ -161,24 +144,10 @@ export class Outbox {
   #readyToSend(rows: readonly Row[], { isReplayed = false } = {}): OutgoingEvent[] {
     let before = -1;
     return rows.map((row) => {
-      const own = Number(row['seq']);
-      const previousSeq = before === own - 1 ? before : this.#previousSeq(own);
-      before = own;
-      const type = String(row['type']) as EventType;
-      const envelope = this.#head({
-        id: String(row['id']),
-        seq: own,
-        previousSeq,
-        class: row['class'] === 'may' ? 'may' : 'must',
-        at: Number(row['at']),
-        type,
-      });
-      const head = isReplayed ? { ...envelope, historical: true } : envelope;
-      return {
-        seq: own,
-        type,
-        payload: `${JSON.stringify(head).slice(0, -1)},"data":${String(row['data'])}}`,
-      };
+      const seq = Number(row['seq']);
+      const previousSeq = before === seq - 1 ? before : this.#previousSeq(seq);
+      before = seq;
+      return outgoingEvent(row, { previousSeq, now: this.#clock.now(), isReplayed });
     });
   }
 
@@ -317,45 +286,20 @@ export class Outbox {
     return () => this.#listeners.delete(listener);
   }
 
+  /** As it would go out now, or went out when its receipt came. */
   envelope(event: StoredEvent): EventEnvelope {
-    return { ...this.#head(event), data: { ...event.data } };
-  }
-
-  #head({ id, seq, previousSeq, class: kind, at, type, acknowledgedAt }: Omit<StoredEvent, 'data'>) {
-    return {
-      v: 1 as const,
-      id,
-      seq,
-      previousSeq,
-      class: kind,
-      ts: new Date(at).toISOString(),
-      historical: (acknowledgedAt ?? this.#clock.now()) - at > historicalAfterMs,
-      type,
-    };
+    return { ...envelopeHead(event, this.#clock.now()), data: { ...event.data } };
   }
 }
 
 /** Of the oldest one that is kept, what was before it is not known: it claims the number before its own. */
+const select = `SELECT *, coalesce((SELECT max(before.seq) FROM event before WHERE before.seq < event.seq),
+  event.seq - 1) AS previous_seq FROM event`;
+
 /** Of one text of an event, such as what a library says of an error; a few of these fit into one message. */
 const longestText = 2000;
 
 function cutLong(_key: string, value: unknown): unknown {
   const isLong = typeof value === 'string' && value.length > longestText;
   return isLong ? `${value.slice(0, longestText - 1).toWellFormed()}…` : value;
-}
-
-const select = `SELECT *, coalesce((SELECT max(before.seq) FROM event before WHERE before.seq < event.seq),
-  event.seq - 1) AS previous_seq FROM event`;
-
-function storedEvent(row: Row): StoredEvent {
-  return {
-    seq: Number(row['seq']),
-    id: String(row['id']),
-    type: String(row['type']) as EventType,
-    at: Number(row['at']),
-    class: row['class'] === 'may' ? 'may' : 'must',
-    previousSeq: Number(row['previous_seq']),
-    data: JSON.parse(String(row['data'])),
-    ...(row['acknowledged_at'] !== null && { acknowledgedAt: Number(row['acknowledged_at']) }),
-  };
 }

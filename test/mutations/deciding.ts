@@ -432,4 +432,25 @@ export const decidingMutations: readonly Mutation[] = [
     ],
     catchers: tests('vault/plan'),
   },
+  {
+    name: 'recover-the-vault-once',
+    story: 'a disk that fails while the vault is brought in order keeps every bay waiting for the next start',
+    file: 'agent/agent.ts',
+    edits: [{ find: '    attempt = recoverStation(station, signal);\n', replace: '' }],
+    catchers: [seeds(328561803)],
+  },
+  {
+    name: 'forget-the-newer-replay',
+    story: 'who asks for a replay while another runs gets no answer',
+    file: 'agent/report/replay.ts',
+    edits: [{ find: 'if (this.#left !== range) return;', replace: '' }],
+    catchers: tests('report/replay'),
+  },
+  {
+    name: 'replay-as-if-new',
+    story: 'a consumer takes what it is sent once more for what happens now',
+    file: 'agent/report/stored-event.ts',
+    edits: [{ find: 'isReplayed ? { ...head, historical: true } : head', replace: 'head' }],
+    catchers: tests('report/replay'),
+  },
 ];

@@ -101,6 +101,11 @@ export class ReportingStation implements AsyncDisposable {
     this.#run = undefined;
   }
 
+  replay(request: Parameters<Reporter['replay']>[0]): ReturnType<Reporter['replay']> {
+    if (!this.#run) throw new Error('not started');
+    return this.#run.reporter.replay(request);
+  }
+
   /** Puts events into the outbox; `detail` counts from 1. */
   record(count: number): void {
     for (let index = 1; index <= count; index++) {

@@ -1,7 +1,8 @@
 import { CommandDesk, type CommandEffects, type OutgoingAnswer } from '../../agent/command/command-desk.ts';
 import type { BrokerMessage } from '../../agent/report/broker-connection.ts';
 import { usualLimits, type OutboxLimits } from '../../agent/report/outbox-limits.ts';
-import { Outbox, type StoredEvent } from '../../agent/report/outbox.ts';
+import { Outbox } from '../../agent/report/outbox.ts';
+import type { StoredEvent } from '../../agent/report/stored-event.ts';
 import { Database } from '../../agent/state/database.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
 import { commandResponse, commands, type CommandName } from '../../protocol/mqtt/commands.ts';

@@ -16,7 +16,7 @@ import type { ControlRequestName } from '../../agent/control/requests.ts';
 import { nodeDisk } from '../../agent/vault/node-disk.ts';
 
 import type { BaysAnswer, SessionsAnswer } from '../../agent/cli/answers.ts';
-import type { StoredEvent } from '../../agent/report/outbox.ts';
+import type { StoredEvent } from '../../agent/report/stored-event.ts';
 
 export interface TestStationOptions {
   readonly bays?: number;

@@ -10,7 +10,7 @@ import { askAgent, askForResult } from '../../agent/control/client.ts';
 import type { ControlRequestName } from '../../agent/control/requests.ts';
 import { backupFolderOf } from '../../agent/state/backups.ts';
 import type { BayPhase } from '../../protocol/mqtt/documents.ts';
-import type { StoredEvent } from '../../agent/report/outbox.ts';
+import type { StoredEvent } from '../../agent/report/stored-event.ts';
 import { labDisk, scratchFolder, until } from './lab.ts';
 
 /** The service user of the lab: nobody's rights, and the group that the udev rules give the cameras to. */

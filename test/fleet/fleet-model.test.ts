@@ -177,6 +177,19 @@ describe('the state of the fleet', () => {
   });
 });
 
+test('a narrow terminal goes without the least needed columns, and no line is cut for them', () => {
+  const station = new StationMessages();
+  const model = heard(station.status(), station.health(), station.bay(1), station.camera('BC-1'));
+  const at = (maxColumns: number): string => fleetText(look(model), { title: 'T', maxColumns });
+  const headOf = (text: string): string => text.split('\n').find((line) => line.startsWith('STATION ')) ?? '';
+  expect(headOf(at(200))).toMatch(/STATE .*BAYS .*VAULT FULL .*EVENT$/);
+  for (const columns of [60, 80, 100]) {
+    const lines = at(columns).split('\n');
+    expect(lines.filter((line) => line.length > columns || line.endsWith('…'))).toEqual([]);
+  }
+  expect(headOf(at(60))).toMatch(/STATE .*HEALTH/);
+});
+
 describe('hostile messages', () => {
   const station = new StationMessages();
   const payloads = [

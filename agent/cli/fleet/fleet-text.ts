@@ -18,11 +18,12 @@ export function fleetText(snapshot: FleetSnapshot, options: FleetTextOptions): s
   const parts = sections(snapshot).filter(({ rows }) => rows.length > 0);
   // A blank, a title and a head for each part; the rest is shared, and what one does not need is left to those below.
   let free = maxLines - lines.length - parts.length * 3;
-  for (const [index, { name, head, rows, right }] of parts.entries()) {
+  for (const [index, part] of parts.entries()) {
+    const { name, rows } = part;
     const share = Math.max(1, Math.floor(free / (parts.length - index)));
     const shown = rows.length <= share ? rows.length : Math.max(1, share - 1);
     const left = rows.length - shown;
-    lines.push('', styleText('bold', name), ...table(head, rows.first(shown), right).split('\n'));
+    lines.push('', styleText('bold', name), ...tableWithin(maxColumns, part, rows.first(shown)));
     if (left > 0) lines.push(styleText('dim', `… and ${left} more`));
     free -= shown + Number(left > 0);
   }
@@ -43,13 +44,13 @@ function summary({ totals, messages }: FleetSnapshot): string[] {
     .map((state) => coloured(state, `${states[state]} ${state}`));
   const refused = Object.entries(messages.rejected).filter(([, count]) => count > 0);
   return [
-    `${departments} departments, ${posts} posts, ${stations} stations: ${shown.join(', ') || nothing}`,
-    `${cameras} cameras, ${camerasDocked} docked; ${criticalAlarms} critical alarms, ${warningAlarms} warnings`,
+    `${many(departments, 'department')}, ${many(posts, 'post')}, ${many(stations, 'station')}: ${shown.join(', ') || nothing}`,
+    `${many(cameras, 'camera')}, ${camerasDocked} docked; ${many(criticalAlarms, 'critical alarm')}, ${many(warningAlarms, 'warning')}`,
     ...(missingEventRanges > 0
       ? [
           styleText(
             'red',
-            `Events are missing in ${missingEventRanges} places; dockctl fleet check tells which.`,
+            `Events are missing in ${many(missingEventRanges, 'place')}; dockctl fleet check tells which.`,
           ),
         ]
       : []),
@@ -57,7 +58,7 @@ function summary({ totals, messages }: FleetSnapshot): string[] {
       ? [
           styleText(
             'red',
-            `Of ${onlyStatus} stations only the status came: the broker drops messages. Mosquitto needs max_queued_messages 0.`,
+            `Of ${many(onlyStatus, 'station')} only the status came: the broker drops messages. Mosquitto needs max_queued_messages 0.`,
           ),
         ]
       : []),
@@ -71,7 +72,29 @@ interface Section {
   readonly name: string;
   readonly head: readonly string[];
   readonly rows: Rows;
-  readonly right: readonly number[];
+  /** Columns of numbers. */
+  readonly right: readonly string[];
+  /** Columns that a narrow terminal goes without, the least needed first. */
+  readonly spare: readonly string[];
+}
+
+function tableWithin(
+  maxColumns: number,
+  { head, right, spare }: Pick<Section, 'head' | 'right' | 'spare'>,
+  rows: readonly string[][],
+): string[] {
+  const columns = right.map((name) => head.indexOf(name)).filter((at) => at >= 0);
+  const lines = table(head, rows, columns).split('\n');
+  const [least, ...others] = spare;
+  if (least === undefined || lines.every((line) => stripVTControlCharacters(line).length <= maxColumns))
+    return lines;
+  const at = head.indexOf(least);
+  const narrower = { head: head.toSpliced(at, 1), right, spare: others };
+  return tableWithin(
+    maxColumns,
+    narrower,
+    rows.map((row) => row.toSpliced(at, 1)),
+  );
 }
 
 /** Written out only as far as they are shown: a table of thousands is drawn every second. */
@@ -99,6 +122,7 @@ function sections(snapshot: FleetSnapshot): Section[] {
         [alarm.meaning, alarm.detail].filter((text) => text !== '').join(': '),
       ]),
       right: [],
+      spare: [],
     },
     {
       name: 'STATIONS',
@@ -115,7 +139,8 @@ function sections(snapshot: FleetSnapshot): Section[] {
         'EVENT',
       ],
       rows: rowsOf(stations, (line) => stationRow(line, now)),
-      right: [5, 6, 7, 9],
+      right: ['CAMERAS', 'ALARMS', 'WAITING', 'EVENT'],
+      spare: ['EVENT', 'CAMERAS', 'VAULT FULL', 'WAITING', 'ALARMS', 'BAYS'],
     },
     {
       name: 'QUOTAS',
@@ -128,7 +153,8 @@ function sections(snapshot: FleetSnapshot): Section[] {
         String(post.refused),
         `${post.headcountSource}; ${post.citation}`,
       ]),
-      right: [1, 2, 3, 4],
+      right: ['ENROLLED', 'QUOTA', 'HEADCOUNT', 'REFUSED'],
+      spare: ['HEADCOUNT'],
     },
     {
       name: 'CAMERAS OVERDUE FOR DOCKING',
@@ -140,6 +166,7 @@ function sections(snapshot: FleetSnapshot): Section[] {
         path(camera),
       ]),
       right: [],
+      spare: ['MODEL'],
     },
     {
       name: 'CLOCKS OUT OF BOUNDS',
@@ -151,6 +178,7 @@ function sections(snapshot: FleetSnapshot): Section[] {
         clock.why === 'off' ? 'too far off' : 'the station does not trust it',
       ]),
       right: [],
+      spare: [],
     },
   ];
 }
@@ -170,6 +198,10 @@ function stationRow(line: StationLine, now: number): string[] {
     line.vaultSecondsUntilFull === null ? '-' : span(line.vaultSecondsUntilFull),
     `${line.lastEventSeq ?? '-'}${line.missingEventRanges > 0 ? ' !' : ''}`,
   ];
+}
+
+function many(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function path({ department, post, station }: { department: string; post: string; station: string }): string {

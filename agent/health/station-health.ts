@@ -95,6 +95,8 @@ const seldomMs = 3_600_000;
 /** Sums over two weeks of recordings. */
 const forecastMs = 600_000;
 const recordMs = 15 * 60_000;
+/** Slewing moves a clock by far less between two samples; cameras are not set by a clock that may be off by more. */
+const smallestStepMs = 500;
 
 /** Measures the health of the station every period, and keeps a sample of it in events now and then. */
 export class StationHealth {
@@ -105,10 +107,13 @@ export class StationHealth {
   #diskErrorsAtStart: number | undefined;
   #latest: HealthReport | undefined;
   #recordedMs = -Infinity;
+  /** Wall clock and monotonic clock at the last sample. */
+  #clocks: readonly [wall: number, steady: number];
 
   constructor(parts: StationHealthParts) {
     this.#parts = parts;
     const { sources, clock, db } = parts;
+    this.#clocks = bothClocks(clock);
     this.#smart = seldom(clock, seldomMs, async () =>
       readSmart(await ownDisks(sources.files), sources.askSmart),
     );
@@ -149,9 +154,21 @@ export class StationHealth {
         : 'ok';
     this.#latest = { level, problems, ...facts };
     // The database may be on the disk that does not answer, and an event would wait for it, and all with it.
-    if (!facts.isVaultSlow) this.#record(facts);
+    if (!facts.isVaultSlow) {
+      this.#noteClockStep();
+      this.#record(facts);
+    }
     for (const listener of this.#listeners) listener();
     return this.#latest;
+  }
+
+  /** Events carry the time as the station believed it to be: whoever reads them learns when it was set right. */
+  #noteClockStep(): void {
+    const { clock, outbox } = this.#parts;
+    const [wall, steady] = this.#clocks;
+    const [wallNow, steadyNow] = (this.#clocks = bothClocks(clock));
+    const stepMs = Math.round(wallNow - wall - (steadyNow - steady));
+    if (Math.abs(stepMs) >= smallestStepMs) outbox.record('station-clock-stepped', { stepMs });
   }
 
   /** For curves of a station that was out of reach for days. */
@@ -207,6 +224,15 @@ export class StationHealth {
       const at = row?.['at'];
       return { bay, ...(typeof at === 'number' && { secondsSinceSuccess: Math.round((now - at) / 1000) }) };
     });
+  }
+}
+
+/** Of one moment: to a process that is held up in between, it would look like a step. */
+function bothClocks(clock: Clock): readonly [wall: number, steady: number] {
+  for (;;) {
+    const steady = clock.monotonic();
+    const wall = clock.now();
+    if (clock.monotonic() - steady < 50) return [wall, steady];
   }
 }
 

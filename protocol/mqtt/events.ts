@@ -65,6 +65,13 @@ export const eventTypes = {
   }),
   'clock-set': must({ serialNumber, sessionId, residualMs: z.number(), uncertaintyMs: z.number() }),
   'clock-not-set': must({ serialNumber, sessionId, code, detail: z.string() }),
+  'station-clock-stepped': must({
+    stepMs: z
+      .int()
+      .describe(
+        'how far the clock of the station went forward; earlier times of this run are off by as much',
+      ),
+  }),
   'recording-stored': must({
     ...recording,
     recordingId: z.string(),

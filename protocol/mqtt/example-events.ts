@@ -53,7 +53,8 @@ export const exampleEvents: { readonly [T in EventType]: EventData<T> } = {
     method: 'tick',
   },
   'clock-set': { serialNumber, sessionId, residualMs: 4.1, uncertaintyMs: 33.8 },
-  'clock-not-set': { serialNumber, sessionId, code: 'clock.station-not-trusted', detail: 'no source' },
+  'station-clock-stepped': { stepMs: 86_400_000 },
+  'clock-not-set': { serialNumber, sessionId, code: 'clock.station-untrusted', detail: 'no source' },
   'recording-stored': { ...recording, recordingId, sha256, storedPath, cameraDigest: 'listed' },
   'recording-repaired': {
     serialNumber,

@@ -238,3 +238,22 @@ test('the message of a report is flat, within its schema, on this machine as wel
   expect(content.stateFreeBytes).toBeGreaterThan(0);
   expect(content.agentResidentBytes).toBeGreaterThan(0);
 });
+
+test('a step of the station clock is told with its size, once; slewing is not', async () => {
+  const station = health({});
+  const steps = (): unknown[] =>
+    outbox
+      .after(0, 100)
+      .filter(({ type }) => type === 'station-clock-stepped')
+      .map(({ data }) => data);
+  await station.sample();
+  clock.pass(60_000);
+  clock.step(30);
+  await station.sample();
+  expect(steps()).toEqual([]);
+  clock.pass(60_000);
+  clock.step(-3_600_000);
+  await station.sample();
+  await station.sample();
+  expect(steps()).toEqual([{ stepMs: -3_600_000 }]);
+});

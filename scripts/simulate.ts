@@ -11,11 +11,12 @@ import { simulate } from '../test/simulation/simulation.ts';
 import { runSeeds } from './simulate/pool.ts';
 import type { SeedReport } from './simulate/worker.ts';
 
-const usage = `npm run simulate -- [--seed N | --seeds FROM..TO] [--for SECONDS] [--workers N] [--bail] [--json]
+const usage = `npm run simulate -- [--seed N | --seeds FROM..TO] [--for SECONDS [--fresh-from N]] [--workers N] [--bail] [--json]
 
   --seed N          one simulation, told as a story
   --seeds FROM..TO  all seeds of a range, in a process for each processor
   --for SECONDS     fresh seeds for so long, after those of --seeds
+  --fresh-from N    the first of the fresh seeds, instead of a random one
   --workers N       so many processes
   --bail            no further seed after one that broke a promise
   --json            one JSON object with everything at the end
@@ -35,6 +36,7 @@ async function main(): Promise<void> {
       seed: { type: 'string' },
       seeds: { type: 'string' },
       for: { type: 'string' },
+      'fresh-from': { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
       bail: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -52,6 +54,8 @@ async function main(): Promise<void> {
       ? await runMany({
           range: rangeOf(values.seeds ?? ''),
           forSeconds: values.for === undefined ? 0 : wholeNumber(values.for),
+          freshFrom:
+            values['fresh-from'] === undefined ? randomInt(2 ** 31) : wholeNumber(values['fresh-from']),
           workers: Math.max(1, wholeNumber(values.workers)),
           isBailing: values.bail,
           isJson: values.json,
@@ -70,15 +74,22 @@ async function tellOne(seed: number, isJson: boolean): Promise<boolean> {
 interface ManyOptions {
   readonly range: { readonly from: number; readonly to: number };
   readonly forSeconds: number;
+  readonly freshFrom: number;
   readonly workers: number;
   readonly isBailing: boolean;
   readonly isJson: boolean;
 }
 
-async function runMany({ range, forSeconds, workers, isBailing, isJson }: ManyOptions): Promise<boolean> {
+async function runMany({
+  range,
+  forSeconds,
+  freshFrom,
+  workers,
+  isBailing,
+  isJson,
+}: ManyOptions): Promise<boolean> {
   const startedMs = performance.now();
   const seconds = (): number => (performance.now() - startedMs) / 1000;
-  const freshFrom = randomInt(2 ** 31);
   const seeds = seedsOf({ range, freshFrom, isFreshWanted: () => seconds() < forSeconds });
   const failures: SeedReport[] = [];
   const counts = new Map<string, number>();

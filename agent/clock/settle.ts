@@ -4,7 +4,7 @@ import type { Clock } from '../../dock/clock.ts';
 import type { SessionLog } from '../session/session-log.ts';
 import { measureClock, type ClockMeasurement } from './measure.ts';
 import { setClock } from './set.ts';
-import type { StationClockCheck } from './station-clock.ts';
+import { earliestStationAt, type StationClockCheck } from './station-clock.ts';
 
 export interface SettleOptions {
   readonly clock: Clock;
@@ -37,6 +37,9 @@ export async function settleClock(
     }
     const station = await options.checkStationClock();
     if (!station.isTrusted) throw new DockError('clock.station-untrusted', station.evidence);
+    // Whatever vouches for it: a camera set to a time that no station can have might not be readable any more.
+    if (clock.now() < earliestStationAt)
+      throw new DockError('clock.station-untrusted', new Date(clock.now()).toISOString());
     const shortestRoundTripMs = before?.shortestRoundTripMs ?? 0;
     log.clockSet(await setClock(camera, clock, { shortestRoundTripMs, toleranceMs, measureForMs, signal }));
   } catch (error) {

@@ -11,6 +11,9 @@ export interface StationClockState {
 
 export type StationClockCheck = () => Promise<StationClockState>;
 
+/** No station ran before: a clock that says so is wrong. */
+export const earliestStationAt = Date.UTC(2025, 0, 1);
+
 /** A bound wider than this is no basis for setting clocks. */
 const widestBoundMs = 500;
 

@@ -1,3 +1,4 @@
+import { earliestStationAt } from '../clock/station-clock.ts';
 import type { Config } from '../config/schema.ts';
 
 export interface OutboxLimits {
@@ -14,8 +15,6 @@ export interface OutboxLimits {
 export type Backlog = 'ok' | 'full' | 'overfull';
 
 const dayMs = 24 * 3600 * 1000;
-/** No station ran before: an event that says so was recorded while the clock was wrong, and its age is not known. */
-const earliestAt = Date.UTC(2025, 0, 1);
 const overfullFactor = 1.25;
 /** What was full stays so until it is drained to this part, lest a station at its limit change its mind all the time. */
 const drainedPart = 0.8;
@@ -46,7 +45,8 @@ export function judgeBacklog(
   before: Backlog,
 ): Backlog {
   const { events, bytes, oldestAt = now } = waiting;
-  const ageMs = oldestAt < earliestAt ? 0 : now - oldestAt;
+  // What was recorded while the clock was wrong is of unknown age.
+  const ageMs = oldestAt < earliestStationAt ? 0 : now - oldestAt;
   const [byEvents, byBytes, byAge] = [events / mostEvents, bytes / mostBytes, ageMs / mostAgeMs];
   // Age fills no disk.
   if (Math.max(byEvents, byBytes) >= overfullFactor) return 'overfull';

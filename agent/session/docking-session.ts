@@ -442,10 +442,12 @@ class DockingSession {
     const known = told.sha256 === entry.sha256 ? entry : this.#catalogued(told);
     const proof = known && (await this.#proofOf(known));
     if (proof) return this.#removeProven(told, proof);
+    // Before it is counted as stored or quarantined: the account may have a gap, never more than was listed.
+    this.#countAnother(entry);
     const pulled = await this.#pull(told, () => undefined);
     const stored = pulled?.proof?.recordingId ?? pulled?.entry?.id;
-    // Stored anew or quarantined, and counted so; a repaired copy is still the one that was held.
-    if (stored === undefined || stored !== known?.id) this.#countAnother(entry);
+    // A repaired copy is still the one that was held.
+    if (stored !== undefined && stored === known?.id) this.#countAnother(entry, -1);
     const fresh = pulled?.proof ?? (pulled?.entry && (await this.#proofOf(pulled.entry)));
     if (fresh) await this.#removeStored(told, fresh);
   }
@@ -454,9 +456,9 @@ class DockingSession {
    * What the camera lists is not this copy of it. One that this session took over from an earlier one is stored in this
    * account all the same, besides what the camera lists now.
    */
-  #countAnother(entry: CatalogueEntry): void {
-    if (entry.sessionId === this.#log.id) this.#log.count('listed');
-    else this.#log.count('held', -1);
+  #countAnother(entry: CatalogueEntry, by = 1): void {
+    if (entry.sessionId === this.#log.id) this.#log.count('listed', by);
+    else this.#log.count('held', -by);
   }
 
   /** Undefined when the stored copy is not whole any more. */

@@ -57,7 +57,12 @@ export const decidingMutations: readonly Mutation[] = [
     name: 'count-a-repair-twice',
     story: 'a copy that was pulled again makes the account say more than was listed',
     file: session,
-    edits: [{ find: 'if (stored === undefined || stored !== known?.id) this', replace: 'if (stored) this' }],
+    edits: [
+      {
+        find: 'if (stored !== undefined && stored === known?.id) this',
+        replace: 'if (false as boolean) this',
+      },
+    ],
     catchers: tests('agent/policy'),
   },
   {
@@ -452,5 +457,25 @@ export const decidingMutations: readonly Mutation[] = [
     file: 'agent/report/stored-event.ts',
     edits: [{ find: 'isReplayed ? { ...head, historical: true } : head', replace: 'head' }],
     catchers: tests('report/replay'),
+  },
+  {
+    name: 'set-cameras-to-before-1970',
+    story: 'a camera set by a clock that is vouched for and impossible is never read again',
+    file: 'agent/clock/settle.ts',
+    edits: [{ find: 'if (clock.now() < earliestStationAt)', replace: 'if (false as boolean)' }],
+    catchers: [seeds(1146772361)],
+  },
+  {
+    name: 'count-as-held-until-it-is-pulled',
+    story: 'a database that fails in between leaves an account of more recordings than were listed',
+    file: session,
+    edits: [
+      { find: '    this.#countAnother(entry);\n    const pulled', replace: '    const pulled' },
+      {
+        find: 'if (stored !== undefined && stored === known?.id) this.#countAnother(entry, -1);',
+        replace: 'if (stored === undefined || stored !== known?.id) this.#countAnother(entry);',
+      },
+    ],
+    catchers: [seeds(1146774794)],
   },
 ];

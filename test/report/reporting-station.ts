@@ -54,6 +54,8 @@ export class ReportingStation implements AsyncDisposable {
   readonly topics = stationTopics({ department: 'd', post: 'p', station: 's' });
   readonly #folder = mkdtempSync(join(tmpdir(), 'dock-report-'));
   readonly #documents: StateDocuments;
+  /** Begun so far. */
+  connections = 0;
   #run: { stopping: AbortController; ended: Promise<void>; reporter: Reporter } | undefined;
 
   constructor(clock = new TestClock()) {
@@ -85,7 +87,11 @@ export class ReportingStation implements AsyncDisposable {
       // All ones: every back-off is as long as it can be.
       random: { bytes: (count) => new Uint8Array(count).fill(0xff) },
       documents: this.#documents,
-      log: { info: () => undefined, warn: () => undefined, error: () => undefined },
+      log: {
+        info: (event) => void (this.connections += Number(event === 'broker-connected')),
+        warn: () => undefined,
+        error: () => undefined,
+      },
       broker: { url, clientId: 'dock-test' },
       ...(credentials && { credentials }),
       boot: 1,

@@ -35,5 +35,13 @@ export const namedSeeds: readonly NamedSeed[] = [
     seed: 328561803,
     bug: 'a disk that failed while the vault was brought in order kept every bay waiting for the next start of the agent',
   },
+  {
+    seed: 1146774794,
+    bug: 'a held recording whose copy rotted was counted as held and as quarantined when the database failed in between',
+  },
+  {
+    seed: 1146772361,
+    bug: 'a camera was set to a time before 1970 by a clock that was vouched for, and could not be read any more',
+  },
   { seed: 2075885476, bug: 'such a one that could not be pulled was taken out of the held ones twice' },
 ];

@@ -241,10 +241,12 @@ export class Outbox {
     return readCount(this.#db, 'samples-dropped');
   }
 
-  /** How far what waits is from its limits. Two rows tell, however many wait. */
+  /** How far what waits is from its limits. Two rows tell, however many wait, unless their numbers are far apart. */
   backlog(): Backlog {
     const first = Number(this.#firstWaiting()?.['seq'] ?? Infinity);
-    const events = Math.max(0, this.lastSeq() - first + 1);
+    const most = Math.max(0, this.lastSeq() - first + 1);
+    // Numbers go on far above after a recovery of the database, and those of samples that were dropped are missing.
+    const events = most < this.#limits.mostEvents / 2 ? most : this.depth();
     const waiting = { events, ...this.waiting() };
     this.#backlog = judgeBacklog(this.#limits, waiting, this.#clock.now(), this.#backlog);
     return this.#backlog;

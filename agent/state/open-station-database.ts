@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { DatabaseSync, backup } from 'node:sqlite';
 import { z } from 'zod';
-import { isEventType } from '../../protocol/mqtt/events.ts';
+import { eventTypes, isEventType } from '../../protocol/mqtt/events.ts';
 import { asDockError, DockError, hasCode } from '../../protocol/errors.ts';
 import type { Clock, RandomSource } from '../../dock/clock.ts';
 import { Outbox } from '../report/outbox.ts';
@@ -93,12 +93,16 @@ export async function recoverDatabase(
     db.transaction(() => {
       for (const { seq, id, type, at, data } of waiting) {
         db.run(
-          'INSERT OR IGNORE INTO event (seq, id, type, at, data) VALUES (?, ?, ?, ?, ?)',
+          `INSERT OR IGNORE INTO event (seq, id, type, at, data, class, total_bytes) VALUES (?, ?, ?, ?, ?, ?,
+             coalesce((SELECT total_bytes FROM event WHERE seq < ? ORDER BY seq DESC LIMIT 1), 0) + ?)`,
           seq,
           id,
           type,
           at,
           data,
+          eventTypes[type].class,
+          seq,
+          Buffer.byteLength(data),
         );
       }
       skipNumbers(db, now);
@@ -133,7 +137,11 @@ export async function recoverDatabase(
 const storedEvent = z.object({
   seq: z.int().positive(),
   id: z.uuid(),
-  type: z.string().refine(isEventType),
+  type: z.string().transform((text, context) => {
+    if (isEventType(text)) return text;
+    context.addIssue('no event');
+    return z.NEVER;
+  }),
   at: z.int(),
   data: z.string().refine((text) => parsesAsJson(text)),
 });

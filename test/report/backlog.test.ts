@@ -56,6 +56,16 @@ test('a sample that may be on its way is not dropped, until the connection it wa
   expect(seqs(outbox)).toEqual([3]);
 });
 
+test('counts what waits, however far apart its numbers are', () => {
+  const outbox = outboxWith({ mostEvents: 10 });
+  for (let count = 0; count < 3; count++) must(outbox);
+  // As after a recovery of the database.
+  db.run("UPDATE sqlite_sequence SET seq = 1700000000 WHERE name = 'event'");
+  must(outbox);
+  expect(outbox.depth()).toBe(4);
+  expect(outbox.backlog()).toBe('ok');
+});
+
 test('is full at its limit and overfull a quarter above it, and stays full until it is drained', () => {
   const outbox = outboxWith({ mostEvents: 10 });
   for (let count = 0; count < 9; count++) must(outbox);

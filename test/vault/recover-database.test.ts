@@ -164,6 +164,9 @@ describe('a database that is', () => {
     await bench.startAgain();
     const handed = bench.outbox.unacknowledged(1000).map(({ seq, id }) => `${seq} ${id}`);
     expect(handed.slice(0, -1)).toEqual(ids);
+    const { bytes } = bench.db.get('SELECT sum(length(CAST(data AS BLOB))) AS bytes FROM event') ?? {};
+    expect(bench.outbox.waiting().bytes).toBe(bytes);
+    expect(bench.outbox.backlog()).toBe('ok');
   });
 
   test('gone but for its log does not spoil the one that takes its place', async () => {

@@ -6,6 +6,7 @@ import { spawn, execFileSync } from 'node:child_process';
 import {
   closeSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -34,7 +35,8 @@ const usage = `npm run mutate [-- --only NAME] [--part N/OF] [--for SECONDS] [--
 
   --only NAME     this bug alone; may be repeated
   --part N/OF     every OF-th bug, from the N-th on
-  --for SECONDS   begins no further bug after so long; starts at another place of the list every day
+  --for SECONDS   begins no further bug after so long
+  --start N       begins with the N-th of the list and goes round: with --for, others for another N
   --list          the bugs, and what each would do to a station
   --json          one JSON object at the end
 
@@ -44,7 +46,6 @@ const usage = `npm run mutate [-- --only NAME] [--part N/OF] [--for SECONDS] [--
 const root = new URL('..', import.meta.url).pathname;
 /** A test that the bug keeps from ending has caught it. */
 const catcherTimeoutMs = 240_000;
-const millisecondsPerDay = 86_400_000;
 
 type Verdict =
   | { readonly kind: 'caught'; readonly by: string }
@@ -58,6 +59,7 @@ async function main(): Promise<void> {
       only: { type: 'string', multiple: true, default: [] },
       part: { type: 'string', default: '1/1' },
       for: { type: 'string', default: 'Infinity' },
+      start: { type: 'string', default: '1' },
       list: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -72,39 +74,45 @@ async function main(): Promise<void> {
   if (unknown.length > 0) throw new Error(`there is no bug ${unknown.join(', ')}; see --list`);
   const [from = 1, of = 1] = flags.part.split('/').map(Number);
   const deadlineMs = performance.now() + Number(flags.for) * 1000;
-  if (!(from >= 1 && of >= from && !Number.isNaN(deadlineMs))) throw new Error(usage);
+  const start = Number(flags.start);
+  if (!(from >= 1 && of >= from && Number.isSafeInteger(start) && start >= 1 && !Number.isNaN(deadlineMs)))
+    throw new Error(usage);
 
+  const progress = flags.json ? process.stderr : process.stdout;
   const rotten = mutations.flatMap((mutation) => rotIn(mutation) ?? []);
-  for (const problem of rotten) process.stdout.write(`ROTTEN    ${problem}\n`);
+  for (const problem of rotten) progress.write(`ROTTEN    ${problem}\n`);
   const chosen = mutations
     .filter((_, index) => index % of === from - 1)
     .filter(({ name }) => flags.only.length === 0 || flags.only.includes(name));
-  const start = flags.for === 'Infinity' ? 0 : Math.floor(Date.now() / millisecondsPerDay) * 7;
-  const waiting = chosen.map((_, index) => chosen[(index + start) % chosen.length] as Mutation);
-  const isSound: SoundCatchers = new Map();
-  const verdicts: { name: string; verdict: Verdict; seconds: number }[] = [];
+  const waiting = chosen.map((_, index) => chosen[(index + start - 1) % chosen.length] as Mutation);
+  const baselines: Baselines = new Map();
+  const verdicts: { mutation: Mutation; verdict: Verdict; seconds: number }[] = [];
   await Promise.all(
     Array.from({ length: Math.min(availableParallelism(), chosen.length) }, async () => {
-      using tree = new TreeCopy(isSound);
+      using tree = new TreeCopy(baselines);
       while (performance.now() < deadlineMs) {
         const mutation = waiting.shift();
         if (!mutation) return;
         const startedMs = performance.now();
         const verdict = await tree.judge(mutation);
         const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
-        verdicts.push({ name: mutation.name, verdict, seconds });
-        process.stdout.write(`${line(mutation, verdict)} (${seconds} s)\n`);
+        verdicts.push({ mutation, verdict, seconds });
+        progress.write(`${line(mutation, verdict)} (${seconds} s)\n`);
       }
     }),
   );
-  const caught = verdicts.filter(({ verdict }) => verdict.kind === 'caught').length;
-  const summary = { bugs: mutations.length, tried: verdicts.length, caught, rotten: rotten.length };
+  const missed = verdicts.filter(({ verdict }) => verdict.kind !== 'caught');
+  const caught = verdicts.length - missed.length;
   process.stdout.write(
     flags.json
-      ? `${JSON.stringify({ ...summary, verdicts })}\n`
+      ? `${JSON.stringify({
+          bugs: mutations.length,
+          passed: caught,
+          failed: [...missed.map(({ mutation, verdict }) => line(mutation, verdict)), ...rotten],
+        })}\n`
       : `${caught} caught of ${verdicts.length} tried, of ${mutations.length} in the list\n`,
   );
-  process.exitCode = caught === verdicts.length && rotten.length === 0 ? 0 : 1;
+  process.exitCode = missed.length === 0 && rotten.length === 0 ? 0 : 1;
 }
 
 function line({ name, story }: Mutation, verdict: Verdict): string {
@@ -128,18 +136,34 @@ function rotIn({ name, file, edits }: Mutation): string | undefined {
   );
 }
 
-type Outcome = 'passes' | 'fails' | 'does not load';
+/** A catcher's word on the tree; why it does not pass. */
+interface Outcome {
+  readonly kind: 'passes' | 'fails' | 'does not load';
+  readonly why: string;
+}
+const passes: Outcome = { kind: 'passes', why: '' };
 
-/** Whether a catcher passes without any bug: only one that does can catch one. */
-type SoundCatchers = Map<string, Promise<boolean>>;
+/** What each catcher says without any bug: only one that passes can catch one. */
+type Baselines = Map<string, Promise<Outcome>>;
+
+interface VitestReport {
+  readonly testResults: readonly {
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
 
 /** A copy of the working tree with the packages of this one. */
 class TreeCopy implements Disposable {
   readonly #folder = mkdtempSync(join(tmpdir(), 'dock-mutations-'));
-  readonly #isSound: SoundCatchers;
+  readonly #baselines: Baselines;
 
-  constructor(isSound: SoundCatchers) {
-    this.#isSound = isSound;
+  constructor(baselines: Baselines) {
+    this.#baselines = baselines;
     const list = execFileSync('git', ['ls-files', '-z', '-co', '--exclude-standard'], { cwd: root });
     for (const name of list.toString('utf8').split('\0').filter(Boolean)) {
       mkdirSync(dirname(join(this.#folder, name)), { recursive: true });
@@ -153,9 +177,10 @@ class TreeCopy implements Disposable {
     if (rot !== undefined) return { kind: 'unusable', why: rot };
     for (const catcher of mutation.catchers) {
       const key = nameOf(catcher);
-      const isSound = this.#isSound.get(key) ?? this.#run(catcher).then((outcome) => outcome === 'passes');
-      this.#isSound.set(key, isSound);
-      if (!(await isSound)) return { kind: 'unusable', why: `${key} fails without any bug` };
+      const baseline = this.#baselines.get(key) ?? this.#run(catcher);
+      this.#baselines.set(key, baseline);
+      const { kind, why } = await baseline;
+      if (kind !== 'passes') return { kind: 'unusable', why: `${key} ${kind} without any bug: ${why}` };
       const path = join(this.#folder, mutation.file);
       const before = readFileSync(path, 'utf8');
       writeFileSync(
@@ -164,15 +189,19 @@ class TreeCopy implements Disposable {
       );
       const outcome = await this.#run(catcher);
       writeFileSync(path, before);
-      if (outcome === 'fails') return { kind: 'caught', by: key };
-      if (outcome === 'does not load') return { kind: 'unusable', why: `${key} does not load with it` };
+      if (outcome.kind === 'fails') return { kind: 'caught', by: key };
+      if (outcome.kind !== 'passes')
+        return { kind: 'unusable', why: `${key} does not load with it: ${outcome.why}` };
     }
     return { kind: 'survived' };
   }
 
   async #run(catcher: Catcher): Promise<Outcome> {
     if (catcher.kind === 'seeds') return this.#simulate(catcher);
-    if (catcher.kind === 'command') return (await this.#spawn(catcher.command)) === 0 ? 'passes' : 'fails';
+    if (catcher.kind === 'command') {
+      const code = await this.#spawn(catcher.command);
+      return code === 0 ? passes : { kind: 'fails', why: `it exited with ${code ?? 'a signal'}` };
+    }
     const report = join(this.#folder, 'report.json');
     rmSync(report, { force: true });
     const vitest = ['node_modules/vitest/vitest.mjs', 'run', catcher.file, '--bail=1'];
@@ -183,11 +212,16 @@ class TreeCopy implements Disposable {
       '--reporter=json',
       `--outputFile=${report}`,
     ]);
-    if (code === 0) return 'passes';
-    if (code === undefined) return 'fails';
+    if (code === 0) return passes;
+    if (code === undefined) return { kind: 'fails', why: 'it did not end, or a signal ended it' };
+    if (!existsSync(report)) return { kind: 'does not load', why: `exit ${code} without a report` };
+    const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as VitestReport;
+    const failed = testResults
+      .flatMap(({ assertionResults }) => assertionResults)
+      .find(({ status }) => status === 'failed');
+    if (failed) return { kind: 'fails', why: `${failed.fullName}: ${failed.failureMessages[0] ?? ''}` };
     // A file that does not load fails without a test that does: that would be a bug in the list.
-    const { numFailedTests } = JSON.parse(readFileSync(report, 'utf8')) as { numFailedTests: number };
-    return numFailedTests > 0 ? 'fails' : 'does not load';
+    return { kind: 'does not load', why: testResults[0]?.message ?? `exit ${code} without a failed test` };
   }
 
   async #simulate({ from, count }: Extract<Catcher, { kind: 'seeds' }>): Promise<Outcome> {
@@ -199,11 +233,12 @@ class TreeCopy implements Disposable {
     await this.#spawn([process.execPath, 'scripts/simulate.ts', ...flags], output);
     closeSync(output);
     const text = readFileSync(report, 'utf8');
-    if (text === '') return 'does not load';
+    if (text === '') return { kind: 'does not load', why: 'it said nothing' };
     const { failed } = JSON.parse(text) as { failed: readonly { violations: readonly string[] }[] };
     // A process that ended without a verdict says nothing about promises.
-    if (failed.some(({ violations }) => /^(promise|agent)\b/.test(violations[0] ?? ''))) return 'fails';
-    return failed.length === 0 ? 'passes' : 'does not load';
+    const broken = failed.find(({ violations }) => /^(promise|agent)\b/.test(violations[0] ?? ''));
+    if (broken) return { kind: 'fails', why: broken.violations[0] ?? '' };
+    return failed.length === 0 ? passes : { kind: 'does not load', why: failed[0]?.violations[0] ?? '' };
   }
 
   /** The exit code; undefined when it took too long. */

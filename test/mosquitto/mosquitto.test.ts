@@ -177,7 +177,7 @@ test('certificates are renewed while it runs: it goes over to the new ones, with
   await delivered(station, consumer);
   consumer.expectWhole(30);
   expect(new Set(proxy.serialNumbers).size).toBe(2);
-  expect(consumer.on('/status').map(({ state }) => state)).toEqual(['online', 'online']);
+  expect(consumer.on('/status').map(({ state }) => state)).toEqual(['online', 'offline', 'online']);
 });
 
 test('what was recorded under a wrong clock arrives in its place when the clock is set', async () => {

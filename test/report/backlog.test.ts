@@ -140,3 +140,18 @@ test('another run that speaks later under the same name is a twin; an earlier on
   say('twin', 8, clock.now());
   expect(codes()).toEqual(['broker.identity-taken']);
 });
+
+test('an earlier run is no twin because the clock was set since', () => {
+  const topics = stationTopics({ department: 'd', post: 'p', station: 's' });
+  const setAt = clock.now();
+  clock.step(-setAt);
+  const identity = new OwnIdentity('me', topics, clock);
+  const hear = identity.beginConnection(7);
+  identity.connected();
+  identity.published();
+  clock.pass(60_000);
+  clock.step(setAt);
+  const status = { instance: 'before', session: 6, ts: new Date(setAt - 3_600_000).toISOString() };
+  hear({ topic: topics.status, isRetained: true, payload: Buffer.from(JSON.stringify(status)) });
+  expect(identity.problems().map(({ code }) => code)).not.toContain('broker.identity-taken');
+});

@@ -12,7 +12,7 @@ import type { AssignmentInbox } from '../enrolment/assignment-inbox.ts';
 import type { CommandDesk } from '../command/command-desk.ts';
 import type { BrokerConnection, BrokerMessage, BrokerOptions, OpenBroker } from './broker-connection.ts';
 import type { HealthProblem } from '../health/assess.ts';
-import type { BrokerCredentials } from './broker-credentials.ts';
+import { expectUsable, type BrokerCredentials } from './broker-credentials.ts';
 import { EventPump } from './event-pump.ts';
 import type { Outbox } from './outbox.ts';
 import { OwnIdentity } from './own-identity.ts';
@@ -242,11 +242,15 @@ export class Reporter {
     }
   }
 
-  /** Files that cannot be read now are in the middle of being renewed. */
+  /** Files that cannot be read, or do not go together, are in the middle of being renewed. */
   #isRenewed(before: BrokerCredentials | undefined): boolean {
     try {
-      return JSON.stringify(this.#parts.credentials?.()) !== JSON.stringify(before);
-    } catch {
+      const now = this.#parts.credentials?.();
+      if (JSON.stringify(now) === JSON.stringify(before)) return false;
+      if (now) expectUsable(now);
+      return true;
+    } catch (error) {
+      this.#parts.log.warn('broker-credentials-unusable', { error });
       return false;
     }
   }

@@ -66,6 +66,15 @@ test('counts what waits, however far apart its numbers are', () => {
   expect(outbox.backlog()).toBe('ok');
 });
 
+test('samples that the broker has and no consumer took are dropped as well', () => {
+  const outbox = outboxWith({ mostSamples: 2, receipt: 'consumer' });
+  for (let count = 0; count < 2; count++) sample(outbox);
+  outbox.outgoing(0, 10);
+  outbox.acknowledgeRange(1, 1);
+  for (let count = 0; count < 2; count++) sample(outbox);
+  expect(seqs(outbox)).toEqual([2, 4]);
+});
+
 test('is full at its limit and overfull a quarter above it, and stays full until it is drained', () => {
   const outbox = outboxWith({ mostEvents: 10 });
   for (let count = 0; count < 9; count++) must(outbox);

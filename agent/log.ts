@@ -12,6 +12,7 @@ export const logEvents = [
   'bay-power-cycle-failed',
   'broker-connected',
   'broker-credentials-renewed',
+  'broker-credentials-unusable',
   'broker-lost',
   'assignment-failed',
   'command-failed',

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { DockError } from '../../protocol/errors.ts';
 import type { Config } from '../config/schema.ts';
 import type { BrokerOptions } from './broker-connection.ts';
@@ -19,6 +20,11 @@ export function brokerCredentials({ broker }: Config): BrokerCredentials {
     ...(cert && { cert }),
     ...(key && { key }),
   };
+}
+
+/** A key without its certificate, or half of either: files that are being renewed. Errors: those of OpenSSL. */
+export function expectUsable({ ca, cert, key }: BrokerCredentials): void {
+  createSecureContext({ ca, cert, key });
 }
 
 export function contentOf(path: string | undefined): Buffer | undefined {

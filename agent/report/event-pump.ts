@@ -1,13 +1,15 @@
 import type { StationTopics } from '../../protocol/mqtt/topics.ts';
 import type { Clock } from '../../dock/clock.ts';
-import type { BrokerConnection } from './broker-connection.ts';
 import type { Outbox } from './outbox.ts';
 import type { OutgoingEvent } from './stored-event.ts';
 
 interface PumpParts {
   readonly outbox: Outbox;
-  readonly connection: BrokerConnection;
   readonly topics: StationTopics;
+  /** False when the broker forbids it; it is not acknowledged then, and holds up no other. */
+  readonly publish: (topic: string, payload: string, signal: AbortSignal) => Promise<boolean>;
+  /** Forbidden a while ago, not to be tried now. */
+  readonly isHeld: (topic: string) => boolean;
   readonly clock: Clock;
   /** Messages in flight at most. */
   readonly windowSize: number;
@@ -15,7 +17,7 @@ interface PumpParts {
 
 interface Sent {
   readonly seq: number;
-  isAcknowledged: boolean;
+  state: 'waiting' | 'acknowledged' | 'forbidden';
 }
 
 /** Read at a time. */
@@ -25,13 +27,13 @@ const markTogether = 2000;
 
 /**
  * Brings events out over one connection, in order, the window always full. None is sent that is further than the
- * window from the oldest that the broker has not acknowledged.
+ * window from the oldest that the broker has not answered.
  */
 export class EventPump {
   readonly #parts: PumpParts;
   /** Sent and not marked, oldest first. */
   #sent: Sent[] = [];
-  /** How many of these, from the oldest, are acknowledged without a gap. */
+  /** How many of these, from the oldest, are answered without a gap. */
   #whole = 0;
   #page: OutgoingEvent[] = [];
   #next = 0;
@@ -67,6 +69,14 @@ export class EventPump {
     return isDone;
   }
 
+  /** What was forbidden is tried again. */
+  startOver(): void {
+    this.#parts.outbox.takeBack();
+    this.#page = [];
+    this.#next = 0;
+    this.#lastSeq = 0;
+  }
+
   /** True when nothing waits that was not sent. */
   #fill(signal: AbortSignal, deadline: number): boolean {
     const { windowSize, clock } = this.#parts;
@@ -92,30 +102,31 @@ export class EventPump {
   }
 
   #send({ seq, type, payload }: OutgoingEvent, signal: AbortSignal): void {
-    const { connection, topics } = this.#parts;
-    const sent: Sent = { seq, isAcknowledged: false };
+    const { topics, publish, isHeld } = this.#parts;
+    const topic = topics.event(type);
+    const sent: Sent = { seq, state: 'waiting' };
     this.#sent.push(sent);
-    connection.publish(topics.event(type), payload, { retain: false, signal }).then(
-      () => {
-        sent.isAcknowledged = true;
-        while (this.#sent[this.#whole]?.isAcknowledged) this.#whole += 1;
-        this.#landed.resolve();
-      },
-      (error: unknown) => {
-        this.#failure ??= { error };
-        this.#landed.resolve();
-      },
-    );
+    const settle = (isTaken: boolean): void => {
+      sent.state = isTaken ? 'acknowledged' : 'forbidden';
+      while ((this.#sent[this.#whole]?.state ?? 'waiting') !== 'waiting') this.#whole += 1;
+      this.#landed.resolve();
+    };
+    if (isHeld(topic)) return settle(false);
+    publish(topic, payload, signal).then(settle, (error: unknown) => {
+      this.#failure ??= { error };
+      this.#landed.resolve();
+    });
   }
 
   #mark(): void {
     const { outbox } = this.#parts;
-    const [first] = this.#sent;
-    const last = this.#sent[this.#whole - 1];
+    const answered = this.#sent.splice(0, this.#failure ? this.#sent.length : this.#whole);
+    const unbroken = answered.findIndex(({ state }) => state !== 'acknowledged');
+    const together = answered.slice(0, unbroken < 0 ? undefined : unbroken);
+    const [first, last] = [together[0], together.at(-1)];
     if (first && last) outbox.acknowledgeRange(first.seq, last.seq);
-    this.#sent = this.#sent.slice(this.#whole);
+    const others = answered.slice(together.length).filter(({ state }) => state === 'acknowledged');
+    outbox.acknowledge(others.map(({ seq }) => seq));
     this.#whole = 0;
-    if (!this.#failure) return;
-    outbox.acknowledge(this.#sent.filter(({ isAcknowledged }) => isAcknowledged).map(({ seq }) => seq));
   }
 }

@@ -224,13 +224,14 @@ export class Outbox {
   /** Of the waiting samples the oldest, where there are too many; never one that may be on its way. */
   #dropSamples(): void {
     const { mostSamples } = this.#limits;
-    const [db, after] = [this.#db, this.#handedOutSeq];
+    const [db, sentSeq] = [this.#db, this.sentSeq()];
     const waiting = `FROM event WHERE class = 'may' AND acknowledged_at IS NULL`;
     const excess = Number(db.get(`SELECT count(*) AS n ${waiting}`)?.['n']) + 1 - mostSamples;
     if (excess <= 0) return;
     const dropped = db.run(
-      `DELETE FROM event WHERE seq IN (SELECT seq ${waiting} AND seq > ? ORDER BY seq LIMIT ?)`,
-      Math.max(after, this.sentSeq()),
+      `DELETE FROM event WHERE seq IN (SELECT seq ${waiting} AND NOT seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)`,
+      sentSeq + 1,
+      this.#handedOutSeq,
       excess,
     );
     if (dropped > 0) raiseCount(db, 'samples-dropped', this.droppedSamples() + dropped);

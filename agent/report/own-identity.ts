@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { hasCode } from '../../protocol/errors.ts';
 import type { StationTopics } from '../../protocol/mqtt/topics.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { HealthProblem } from '../health/assess.ts';
@@ -28,8 +27,8 @@ export class OwnIdentity {
   readonly #topics: StationTopics;
   readonly #clock: Clock;
   #firstSession: number | undefined;
-  #publishedAt: number | undefined;
-  /** Monotonic. */
+  /** Monotonic, as what follows. */
+  #publishedMs: number | undefined;
   #connectedMs = -Infinity;
   #shortConnections = 0;
   #twin: { readonly seenMs: number; readonly detail: string } | undefined;
@@ -58,7 +57,7 @@ export class OwnIdentity {
   }
 
   published(): void {
-    this.#publishedAt ??= this.#clock.now();
+    this.#publishedMs ??= this.#clock.monotonic();
     this.#awaitedMs ??= this.#clock.monotonic();
   }
 
@@ -73,14 +72,12 @@ export class OwnIdentity {
     this.#sawTwin(`the broker ended ${this.#shortConnections} connections in a row within seconds`);
   }
 
-  /** Notes what the broker forbade; the error stays one. */
-  async orForbidden<T>(request: Promise<T>, what: string): Promise<T> {
-    try {
-      return await request;
-    } catch (error) {
-      if (hasCode(error, 'broker.forbidden')) this.#noteForbidden(what);
-      throw error;
-    }
+  /** The broker forbids this topic. */
+  forbidden(topic: string): void {
+    const now = this.#clock.monotonic();
+    if (this.#held.size === 0) this.#heldUntilMs = now + heldForMs;
+    this.#held.add(topic);
+    if (this.#forbidden.size < mostForbidden || this.#forbidden.has(topic)) this.#forbidden.set(topic, now);
   }
 
   /** Forbidden a while ago. Some brokers hang up at it (Mosquitto 2.0.11 without a limit for queues): all else would wait. */
@@ -93,13 +90,6 @@ export class OwnIdentity {
     if (this.#held.size === 0 || this.#clock.monotonic() < this.#heldUntilMs) return false;
     this.#held.clear();
     return true;
-  }
-
-  #noteForbidden(what: string): void {
-    const now = this.#clock.monotonic();
-    if (this.#held.size === 0) this.#heldUntilMs = now + heldForMs;
-    this.#held.add(what);
-    if (this.#forbidden.size < mostForbidden || this.#forbidden.has(what)) this.#forbidden.set(what, now);
   }
 
   problems(): HealthProblem[] {
@@ -132,8 +122,10 @@ export class OwnIdentity {
       return;
     }
     // A broker that came back from an older state of its own may hold what an earlier run here said.
-    const isLater = session >= (this.#firstSession ?? 0) || Date.parse(ts) > (this.#publishedAt ?? Infinity);
-    if (this.#publishedAt !== undefined && isLater)
+    if (this.#publishedMs === undefined) return;
+    // By the clock as it is now: it may have been set since.
+    const publishedAt = this.#clock.now() - (this.#clock.monotonic() - this.#publishedMs);
+    if (session >= (this.#firstSession ?? 0) || Date.parse(ts) > publishedAt)
       this.#sawTwin(`another run ${instance} in session ${session}`);
   }
 

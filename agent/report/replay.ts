@@ -1,6 +1,4 @@
 import type { StationTopics } from '../../protocol/mqtt/topics.ts';
-import { channels } from '../../protocol/mqtt/channels.ts';
-import type { BrokerConnection } from './broker-connection.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface ReplayRange {
@@ -37,20 +35,15 @@ export class Replay {
 
   /** One page, `windowSize` messages at a time. Errors: those of publishing; what it did not bring out stays to be sent. */
   async sendPage(
-    connection: BrokerConnection,
-    { topics, windowSize, signal }: { topics: StationTopics; windowSize: number; signal: AbortSignal },
+    publish: (topic: string, payload: string) => Promise<unknown>,
+    { topics, windowSize }: { topics: StationTopics; windowSize: number },
   ): Promise<void> {
     const range = this.#left;
     if (!range) return;
     const events = this.#outbox.again(range, pageSize);
     for (let index = 0; index < events.length; index += windowSize) {
       const window = events.slice(index, index + windowSize);
-      const retain = channels.event.isRetained;
-      await Promise.all(
-        window.map(({ type, payload }) =>
-          connection.publish(topics.event(type), payload, { retain, signal }),
-        ),
-      );
+      await Promise.all(window.map(({ type, payload }) => publish(topics.event(type), payload)));
       if (this.#left !== range) return; // another was asked for
     }
     const last = events.at(-1)?.seq ?? range.toSeq;

@@ -12,7 +12,7 @@ import type { AssignmentInbox } from '../enrolment/assignment-inbox.ts';
 import type { CommandDesk } from '../command/command-desk.ts';
 import type { BrokerConnection, BrokerMessage, BrokerOptions, OpenBroker } from './broker-connection.ts';
 import type { HealthProblem } from '../health/assess.ts';
-import type { BrokerCredentials } from './broker-credentials.ts';
+import { expectUsable, type BrokerCredentials } from './broker-credentials.ts';
 import { EventPump } from './event-pump.ts';
 import type { Outbox } from './outbox.ts';
 import { OwnIdentity } from './own-identity.ts';
@@ -50,6 +50,8 @@ const steadyAfterMs = 60_000;
 /** Saturates a broker. */
 const usualWindowSize = 10;
 const drainMs = 3000;
+/** Beyond the time to drain: so that whatever waits, the last word is said. */
+const farewellMs = 1000;
 const credentialsCheckMs = 30_000;
 /** Connecting and publishing have deadlines of their own that are shorter. */
 const longestStepMs = 5 * 60_000;
@@ -102,7 +104,8 @@ export class Reporter {
   /** Resolves when `signal` aborts, after a last `offline`; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log, outbox, documents, commands } = this.#parts;
-    using draining = this.#draining(signal);
+    using draining = this.#draining(signal, drainMs);
+    using leaving = this.#draining(signal, drainMs + farewellMs);
     const wake = (): void => this.#wake.resolve();
     const stopListening = [outbox.onRecorded(wake), documents.onChange(wake), commands?.onAnswer(wake)];
     signal.addEventListener('abort', wake, { once: true });
@@ -110,7 +113,7 @@ export class Reporter {
       this.progress.within(longestStepMs);
       const since = clock.monotonic();
       try {
-        await this.#connection(signal, draining.signal);
+        await this.#connection(signal, { draining: draining.signal, leaving: leaving.signal });
         continue;
       } catch (error) {
         if (signal.aborted) break;
@@ -136,7 +139,10 @@ export class Reporter {
   }
 
   /** One connection for as long as it lasts; returns after `signal` aborted, or to go on with new credentials. */
-  async #connection(signal: AbortSignal, draining: AbortSignal): Promise<void> {
+  async #connection(
+    signal: AbortSignal,
+    { draining, leaving }: { draining: AbortSignal; leaving: AbortSignal },
+  ): Promise<void> {
     const { db, broker, openBroker, topics, clock, log, documents, outbox, commands, assignmentInbox } =
       this.#parts;
     const session = nextCount(db, 'mqtt-session');
@@ -163,7 +169,7 @@ export class Reporter {
       told = state;
       const { isRetained: retain } = channels.status;
       const payload = this.#status(state, because, session);
-      await connection.publish(topics.status, payload, { retain, signal: draining });
+      await connection.publish(topics.status, payload, { retain, signal: leaving });
       this.#identity.published();
     };
     const tellStopping = async (): Promise<void> => {
@@ -178,27 +184,41 @@ export class Reporter {
     // The broker may know nothing.
     documents.forgetPublished(connection.protocolVersion);
     const windowSize = Math.min(this.#parts.windowSize ?? usualWindowSize, connection.receiveMaximum);
-    const pump = new EventPump({ outbox, connection, topics, clock, windowSize });
+    const publish = (topic: string, payload: string, stop: AbortSignal): Promise<boolean> =>
+      this.#orForbidden(
+        () => connection.publish(topic, payload, { retain: channels.event.isRetained, signal: stop }),
+        topic,
+      );
+    const isHeld = (topic: string): boolean => this.#identity.isHeld(topic);
+    const pump = new EventPump({ outbox, topics, publish, isHeld, clock, windowSize });
     let checkedMs = clock.monotonic();
     while (!isLost) {
       this.#wake = Promise.withResolvers();
       await tellStopping();
       const isAnswered = await this.#publishAnswers(connection, draining);
-      if (this.#identity.release()) documents.forgetPublished(connection.protocolVersion);
+      if (this.#identity.release()) {
+        documents.forgetPublished(connection.protocolVersion);
+        pump.startOver();
+      }
       await this.#publishState(connection, draining);
       this.progress.within(longestStepMs);
       // A long backlog must not keep the state documents waiting.
-      const isDone = await this.#identity.orForbidden(pump.run(stateIntervalMs, draining), 'events');
+      const isDone = await pump.run(stateIntervalMs, draining).catch((error: unknown) => {
+        if (!draining.aborted || isLost) throw error;
+        return false;
+      });
       if (signal.aborted && (isDone || draining.aborted)) break;
       if (clock.monotonic() - checkedMs >= credentialsCheckMs) {
         checkedMs = clock.monotonic();
         if (this.#isRenewed(credentials)) {
           log.info('broker-credentials-renewed');
+          // Should the new ones be refused, this is what the broker goes on saying.
+          await this.#orForbidden(() => tell('offline', 'reconnect'));
           return await connection.disconnect(draining);
         }
       }
       if (this.#replay.isWaiting && !signal.aborted)
-        await this.#replay.sendPage(connection, { topics, windowSize, signal: draining });
+        await this.#replay.sendPage((topic, text) => publish(topic, text, draining), { topics, windowSize });
       else if (isDone && isAnswered) await this.#pause(signal);
     }
     if (isLost) {
@@ -207,23 +227,30 @@ export class Reporter {
     }
     await tellStopping();
     await this.#orForbidden(() => tell('offline', 'shutdown'));
-    await connection.disconnect(draining);
+    await connection.disconnect(leaving);
   }
 
-  /** What the access list forbids is an alarm, and keeps nothing else from being told. */
-  async #orForbidden(what: () => Promise<void>, topic = this.#parts.topics.status): Promise<void> {
+  /** What the access list forbids is an alarm, and keeps nothing else from being told: false. */
+  async #orForbidden(what: () => Promise<void>, topic = this.#parts.topics.status): Promise<boolean> {
     try {
-      await this.#identity.orForbidden(what(), topic);
+      await what();
+      return true;
     } catch (error) {
       if (!hasCode(error, 'broker.forbidden')) throw error;
+      this.#identity.forbidden(topic);
+      return false;
     }
   }
 
-  /** Files that cannot be read now are in the middle of being renewed. */
+  /** Files that cannot be read, or do not go together, are in the middle of being renewed. */
   #isRenewed(before: BrokerCredentials | undefined): boolean {
     try {
-      return JSON.stringify(this.#parts.credentials?.()) !== JSON.stringify(before);
-    } catch {
+      const now = this.#parts.credentials?.();
+      if (JSON.stringify(now) === JSON.stringify(before)) return false;
+      if (now) expectUsable(now);
+      return true;
+    } catch (error) {
+      this.#parts.log.warn('broker-credentials-unusable', { error });
       return false;
     }
   }
@@ -237,11 +264,11 @@ export class Reporter {
   }
 
   /** A signal that aborts a little after `signal`: what is known at the stop is still brought out. */
-  #draining(signal: AbortSignal): { readonly signal: AbortSignal } & Disposable {
+  #draining(signal: AbortSignal, ms: number): { readonly signal: AbortSignal } & Disposable {
     const drained = new AbortController();
     const ended = new AbortController();
     const onAbort = (): void =>
-      void this.#parts.clock.sleep(drainMs, ended.signal).then(
+      void this.#parts.clock.sleep(ms, ended.signal).then(
         () => drained.abort(signal.reason),
         () => undefined,
       );
@@ -279,8 +306,8 @@ export class Reporter {
       }
       const { isRetained: retain, expirySeconds }: Channel = channels[channel];
       const options = { retain, signal, ...(expirySeconds !== undefined && { expirySeconds }) };
-      await this.#orForbidden(() => connection.publish(topic, text, options), topic);
-      if (payload === undefined) documents.cleared(topic);
+      const isTaken = await this.#orForbidden(() => connection.publish(topic, text, options), topic);
+      if (payload === undefined && isTaken) documents.cleared(topic);
     }
   }
 

@@ -67,21 +67,33 @@ describe('a check', () => {
     });
   });
 
-  test('finds what the station says it recorded and what did not come in half a minute', () => {
+  test('finds what the station says it recorded and what did not come, however late it says so', () => {
     const check = new FleetCheck(startAt, asks);
     check.accept(live(station.health({ lastEventSeq: 4 })), startAt);
     check.accept(station.event(5), startAt);
-    check.due(startAt, 10);
     check.accept(live(station.health({ lastEventSeq: 7, waitingEvents: 2 })), startAt);
-    check.due(startAt, 10);
-    expect(check.report(startAt + arrivalMs - 1).isProven).toBe(true);
-    expect(check.report(startAt + arrivalMs)).toMatchObject({
+    expect(check.isAwaiting).toBe(true);
+    expect(check.report(startAt)).toMatchObject({
       isProven: false,
       notArrived: [{ station: 's1', heardUpTo: 5, recordedUpTo: 7, waiting: 2 }],
     });
     check.accept(station.event(6), startAt);
     check.accept(station.event(7), startAt);
-    expect(check.report(startAt + arrivalMs).isProven).toBe(true);
+    expect(check.isAwaiting).toBe(false);
+    expect(check.report(startAt).isProven).toBe(true);
+  });
+
+  test('says since when it hears all stations, and how many say nothing', () => {
+    const check = new FleetCheck(startAt, asks);
+    const [late, mute] = [new StationMessages('late'), new StationMessages('mute')];
+    for (const one of [station, late, mute]) check.accept(one.status(), startAt);
+    check.accept(station.event(1), startAt + 1000);
+    check.accept(live(late.health({ lastEventSeq: 9 })), startAt + 40_000);
+    expect(check.report(startAt + 60_000)).toMatchObject({
+      isProven: true,
+      wholeFrom: new Date(startAt + 40_000).toISOString(),
+      silent: 1,
+    });
   });
 
   test('does not expect what a station recorded before it was heard', () => {

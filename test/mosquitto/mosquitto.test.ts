@@ -165,10 +165,22 @@ test('certificates are renewed while it runs: it goes over to the new ones, with
   await using consumer = await Consumer.of(broker);
   await using proxy = await TlsProxy.to(broker);
   await using station = new ReportingStation();
-  station.start(proxy.url, broker.credentials);
+  let isHalf = false;
+  station.start(proxy.url, () => ({
+    ...broker.credentials(),
+    ...(isHalf && { key: broker.credentials('control-room').key }),
+  }));
   await until('a connection', () => station.state?.isConnected);
-  station.record(10);
-  await until('the first', () => consumer.events.length === 10);
+  station.record(5);
+  await until('the first', () => consumer.events.length === 5);
+  // Only the key is there yet.
+  isHalf = true;
+  station.clock.elapsedMs += 31_000;
+  station.record(5);
+  await until('the next', () => consumer.events.length === 10);
+  await systemClock.sleep(100);
+  expect(station.connections).toBe(1);
+  isHalf = false;
   broker.renewCertificates();
   station.clock.elapsedMs += 31_000;
   station.record(10);
@@ -177,7 +189,7 @@ test('certificates are renewed while it runs: it goes over to the new ones, with
   await delivered(station, consumer);
   consumer.expectWhole(30);
   expect(new Set(proxy.serialNumbers).size).toBe(2);
-  expect(consumer.on('/status').map(({ state }) => state)).toEqual(['online', 'online']);
+  expect(consumer.on('/status').map(({ state }) => state)).toEqual(['online', 'offline', 'online']);
 });
 
 test('what was recorded under a wrong clock arrives in its place when the clock is set', async () => {

@@ -66,6 +66,15 @@ test('counts what waits, however far apart its numbers are', () => {
   expect(outbox.backlog()).toBe('ok');
 });
 
+test('samples that the broker has and no consumer took are dropped as well', () => {
+  const outbox = outboxWith({ mostSamples: 2, receipt: 'consumer' });
+  for (let count = 0; count < 2; count++) sample(outbox);
+  outbox.outgoing(0, 10);
+  outbox.acknowledgeRange(1, 1);
+  for (let count = 0; count < 2; count++) sample(outbox);
+  expect(seqs(outbox)).toEqual([2, 4]);
+});
+
 test('is full at its limit and overfull a quarter above it, and stays full until it is drained', () => {
   const outbox = outboxWith({ mostEvents: 10 });
   for (let count = 0; count < 9; count++) must(outbox);
@@ -139,4 +148,19 @@ test('another run that speaks later under the same name is a twin; an earlier on
   expect(codes()).toEqual([]);
   say('twin', 8, clock.now());
   expect(codes()).toEqual(['broker.identity-taken']);
+});
+
+test('an earlier run is no twin because the clock was set since', () => {
+  const topics = stationTopics({ department: 'd', post: 'p', station: 's' });
+  const setAt = clock.now();
+  clock.step(-setAt);
+  const identity = new OwnIdentity('me', topics, clock);
+  const hear = identity.beginConnection(7);
+  identity.connected();
+  identity.published();
+  clock.pass(60_000);
+  clock.step(setAt);
+  const status = { instance: 'before', session: 6, ts: new Date(setAt - 3_600_000).toISOString() };
+  hear({ topic: topics.status, isRetained: true, payload: Buffer.from(JSON.stringify(status)) });
+  expect(identity.problems().map(({ code }) => code)).not.toContain('broker.identity-taken');
 });

@@ -288,18 +288,33 @@ describe('a broker that speaks MQTT 5', () => {
     expect(new Set(broker.events().map(({ id }) => id)).size).toBe(20);
   });
 
-  test('and refuses one message gets the others, and the refused one again until it takes it', async () => {
-    let refusals = 0;
+  test('and forbids one kind of event gets the others in order, over one connection, and those once it takes them', async () => {
+    let isForbidden = true;
     await using broker = await FakeBroker.start({
-      puback: ({ payload }) =>
-        payload.includes('"detail":"2"') && ++refusals <= 2 ? { reasonCode: 0x87 } : 'acknowledge',
+      puback: ({ topic }) =>
+        isForbidden && topic.endsWith('/agent-stopping') ? { reasonCode: 0x87 } : 'acknowledge',
     });
     await using station = new ReportingStation();
-    station.record(4);
+    station.record(2);
+    station.outbox.record('agent-stopping', {});
+    station.record(100);
+    station.outbox.record('agent-stopping', {});
     station.start(broker.url);
+    await until('all others', () => station.outbox.depth() === 2);
+    expect(seqs(broker.events())).toEqual(upTo(103));
+    expect(station.problems()).toMatchObject([
+      { code: 'broker.forbidden', detail: station.topics.event('agent-stopping') },
+    ]);
+    isForbidden = false;
+    station.clock.elapsedMs += 6 * 60_000;
+    station.record(1);
     await until('all events', () => station.outbox.depth() === 0);
-    expect(refusals).toBe(3);
-    expect(new Set(seqs(broker.events()))).toEqual(new Set([1, 2, 3, 4]));
+    expect(
+      seqs(broker.events())
+        .slice(103)
+        .toSorted((one, other) => one - other),
+    ).toEqual([3, 104, 105]);
+    expect(broker.connects).toHaveLength(1);
   });
 
   test('and hangs up in the middle of a window is noticed at once, not when a timer runs out', async () => {
@@ -338,6 +353,18 @@ describe('a broker that speaks MQTT 5', () => {
     expect(station.clock.ranOutMs).not.toContain(connectTimeoutMs);
     expect(station.clock.ranOutMs).not.toContain(acknowledgeTimeoutMs);
     expect(station.outbox.depth()).toBe(5);
+  });
+
+  test('gets offline as the last word also of a station that has more to tell than it has time', async () => {
+    await using broker = await FakeBroker.start();
+    await using station = new ReportingStation(new TestClock(100));
+    station.record(5000);
+    station.start(broker.url);
+    await until('some', () => broker.events().length > 100);
+    await station.stop();
+    expect(station.outbox.depth()).toBeGreaterThan(0);
+    const last = broker.published.findLast(({ topic }) => topic.endsWith('/status'));
+    expect(JSON.parse(last?.payload ?? '')).toMatchObject({ state: 'offline' });
   });
 
   test('gets at a stop what is still waiting, then offline as the last word', async () => {

@@ -100,3 +100,19 @@ test('a newer request takes the place of an older', async () => {
   expect(again().slice(-3)).toEqual([998, 999, 1000]);
   expect(again().length).toBeLessThan(500);
 });
+
+test('a replay leaves out what the broker forbids, and says so', async () => {
+  let isForbidden = false;
+  await using broker = await FakeBroker.start({
+    puback: ({ payload }) =>
+      isForbidden && payload.includes('"detail":"7"') ? { reasonCode: 0x87 } : 'acknowledge',
+  });
+  await using station = await delivered(broker, 20);
+  isForbidden = true;
+  station.replay({ fromSeq: 1 });
+  await until('the replay', () => sent(broker).length === 40);
+  station.outbox.record('agent-stopping', {});
+  await until('the next', () => sent(broker).length === 41);
+  expect(broker.connects).toHaveLength(1);
+  expect(station.problems()).toMatchObject([{ code: 'broker.forbidden' }]);
+});

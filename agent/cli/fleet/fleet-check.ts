@@ -13,7 +13,11 @@ export interface DueRequest {
 export interface CheckReport {
   readonly from: string;
   readonly to: string;
+  /** Since when all stations that were heard speak: what one recorded before its first word may have come before us. */
+  readonly wholeFrom: string;
   readonly stations: number;
+  /** Of which nothing came but what the broker keeps. */
+  readonly silent: number;
   /** Different ones. */
   readonly events: number;
   readonly repeated: number;
@@ -23,7 +27,7 @@ export interface CheckReport {
   readonly gaps: readonly (StationAddress & Gap)[];
   /** Gaps beyond what is kept of each station. */
   readonly furtherGaps: number;
-  /** Recorded by what the station says, and not heard half a minute later. */
+  /** Recorded by what the station says, and not heard. */
   readonly notArrived: readonly (StationAddress & {
     heardUpTo: number;
     recordedUpTo: number;
@@ -43,7 +47,7 @@ export interface RequestCounts {
   refused: number;
 }
 
-/** Time for what the station has recorded to come, and for a repetition to close a gap by itself. */
+/** At the end, for what was recorded and asked for last. */
 export const arrivalMs = 30_000;
 const replayAfterMs = 5000;
 const askAgainMs = 20_000;
@@ -104,7 +108,6 @@ export class FleetCheck {
     const due: DueRequest[] = [];
     for (const station of this.model.stations.values()) {
       const account = this.#account(station);
-      this.#awaitClaim(station, account);
       const { gaps, lostGaps, wholeUpTo } = station.events;
       account.gapSince = gaps.length === 0 ? undefined : (account.gapSince ?? now);
       if (due.length >= limit || now - account.askedAt < askAgainMs) continue;
@@ -127,7 +130,17 @@ export class FleetCheck {
   /** What was asked is on its way under this id. */
   asked(id: string, { name, station, args }: DueRequest): void {
     this.#requests[name].sent += 1;
+    const account = this.#account(station);
+    // What was not answered until it is asked again will not be.
+    if (account.openId !== undefined) this.#open.delete(account.openId);
+    account.openId = id;
     this.#open.set(id, { name, station, uptoSeq: 'uptoSeq' in args ? args.uptoSeq : 0 });
+  }
+
+  /** An answer, or something that a station said it recorded, is still on its way. */
+  get isAwaiting(): boolean {
+    if (this.#open.size > 0) return true;
+    return [...this.model.stations.values()].some((station) => awaitedSeq(station) !== undefined);
   }
 
   report(now: number): CheckReport {
@@ -142,17 +155,20 @@ export class FleetCheck {
         : [{ ...address, conflicts: counts.conflict, restarts: counts.restarted }],
     );
     const notArrived = stations.flatMap((station) => {
-      const { awaited } = this.#account(station);
-      if (!awaited || awaited.seq <= station.events.last || now - awaited.at < arrivalMs) return [];
+      const awaited = awaitedSeq(station);
+      if (awaited === undefined) return [];
       const { address, events, health } = station;
       const waiting = health?.waitingEvents ?? 0;
-      return [{ ...address, heardUpTo: events.last, recordedUpTo: awaited.seq, waiting }];
+      return [{ ...address, heardUpTo: events.last, recordedUpTo: awaited, waiting }];
     });
+    const begins = stations.flatMap(({ liveAt }) => liveAt ?? []);
     const { sent, done } = this.#requests.acknowledge;
     return {
       from: new Date(this.#startedAt).toISOString(),
       to: new Date(now).toISOString(),
+      wholeFrom: new Date(Math.max(this.#startedAt, ...begins)).toISOString(),
       stations: stations.length,
+      silent: stations.length - begins.length,
       events: this.events,
       repeated: stations.reduce((sum, { events }) => sum + events.counts.repeated, 0),
       outOfOrder: this.#outOfOrder,
@@ -171,21 +187,11 @@ export class FleetCheck {
     };
   }
 
-  /** Only what a live message claims must come: what was recorded before we listened may have come before. */
-  #awaitClaim({ claim, events }: Station, account: Account): void {
-    if (!claim) return;
-    account.firstClaim ??= claim.lastEventSeq;
-    if (account.awaited && events.last >= account.awaited.seq) account.awaited = undefined;
-    const isNews = claim.lastEventSeq > Math.max(events.last, account.firstClaim);
-    if (isNews) account.awaited ??= { seq: claim.lastEventSeq, at: claim.at };
-  }
-
   #account(station: Station): Account {
     const known = this.#accounts.get(station);
     if (known) return known;
     const fresh: Account = {
-      firstClaim: undefined,
-      awaited: undefined,
+      openId: undefined,
       gapSince: undefined,
       askedAt: -Infinity,
       hasAskedReplay: false,
@@ -196,9 +202,16 @@ export class FleetCheck {
   }
 }
 
+/**
+ * The number of an event that has to come: only what a live message claims must, since what was recorded before we
+ * listened may have come before.
+ */
+function awaitedSeq({ claims, events }: Station): number | undefined {
+  return claims && claims.last > Math.max(events.last, claims.first) ? claims.last : undefined;
+}
+
 interface Account {
-  firstClaim: number | undefined;
-  awaited: { readonly seq: number; readonly at: number } | undefined;
+  openId: string | undefined;
   gapSince: number | undefined;
   askedAt: number;
   hasAskedReplay: boolean;

@@ -38,8 +38,10 @@ export interface Station {
   heardAt: number;
   /** By how much its clock is ahead of ours, the way of the message included; known once something came live. */
   clockAheadMs?: number;
-  /** What it says its newest event is, and when it said so; only what came live, so that it can be waited for. */
-  claim?: { readonly lastEventSeq: number; readonly at: number };
+  /** When the first message came live. */
+  liveAt?: number;
+  /** What it says its newest event is, at first and now; only what came live, so that it can be waited for. */
+  claims?: { readonly first: number; readonly last: number };
   readonly events: EventSequence;
 }
 
@@ -145,7 +147,7 @@ export class FleetModel {
         const { lastEventSeq } = status;
         this.#heard(station, status.ts, isRetained, at);
         // A will is as old as its connection.
-        if (!isRetained && status.state !== 'lost') station.claim = { lastEventSeq, at };
+        if (!isRetained && status.state !== 'lost') claim(station, lastEventSeq);
         const isNews = station.status?.state !== status.state || station.status.session !== status.session;
         station.status = status;
         return isNews ? { kind: 'status', station, status } : undefined;
@@ -155,7 +157,7 @@ export class FleetModel {
         if (!health) return 'schema';
         const { lastEventSeq } = health;
         this.#heard(station, health.ts, isRetained, at);
-        if (!isRetained) station.claim = { lastEventSeq, at };
+        if (!isRetained) claim(station, lastEventSeq);
         station.health = health;
         return undefined;
       }
@@ -190,6 +192,7 @@ export class FleetModel {
         const event = parsed.data;
         if (event.previousSeq >= event.seq) return 'schema';
         station.heardAt = at;
+        station.liveAt ??= at;
         return { kind: 'event', station, heard: station.events.hear(event), type: event.type };
       }
       case 'response': {
@@ -205,6 +208,7 @@ export class FleetModel {
       station.heardAt = Math.max(station.heardAt, Math.min(ts, at));
     } else {
       station.heardAt = at;
+      station.liveAt ??= at;
       station.clockAheadMs = ts - at;
     }
   }
@@ -277,4 +281,8 @@ const rank = { online: 0, stopping: 1, offline: 2, lost: 2 } as const;
 
 function keyOf({ department, post, station }: StationAddress): string {
   return `${department}/${post}/${station}`;
+}
+
+function claim(station: Station, lastEventSeq: number): void {
+  station.claims = { first: station.claims?.first ?? lastEventSeq, last: lastEventSeq };
 }

@@ -3,7 +3,7 @@ import type { BrokerOptions } from '../../report/broker-connection.ts';
 import { MqttConnection } from '../../report/mqtt-connection.ts';
 import { printable, table } from '../output.ts';
 import { userName } from '../user-name.ts';
-import { FleetCheck, type CheckReport } from './fleet-check.ts';
+import { arrivalMs, FleetCheck, type CheckReport } from './fleet-check.ts';
 import type { CheckFlags, FleetContext } from './fleet-commands.ts';
 import { FleetFeed } from './fleet-feed.ts';
 import { untilInterrupted } from './watch-fleet.ts';
@@ -11,8 +11,6 @@ import { untilInterrupted } from './watch-fleet.ts';
 const defaultMs = 60_000;
 const tickMs = 200;
 const requestsPerTick = 50;
-/** For the answers to what was asked last. */
-const answerMs = 5000;
 
 /** Listens for the time or the events asked for. Errors: `fleet.broker-away` at the first connection, `fleet.forbidden`. */
 export async function checkFleet(
@@ -46,11 +44,13 @@ export async function checkFleet(
   let isLast = false;
   while (!signal.aborted) {
     const isOver = clock.monotonic() >= deadline || (!isLast && check.events >= (flags.events ?? Infinity));
-    if (isOver && (isLast || !(replay || acknowledge))) break;
+    if (isOver && isLast) break;
     if (isOver) {
       isLast = true;
-      deadline = clock.monotonic() + answerMs;
+      deadline = clock.monotonic() + arrivalMs;
     }
+    // What was recorded and asked for last is still to come.
+    if (isLast && !check.isAwaiting) break;
     const due = feed.state.kind === 'connected' && !isLast ? check.due(clock.now(), requestsPerTick) : [];
     for (const request of due) {
       const id = feed.newRequestId();
@@ -69,7 +69,19 @@ export async function checkFleet(
 }
 
 export function showCheck(report: CheckReport): string {
-  const { from, to, stations, events, repeated, outOfOrder, filledByReplay, gaps, furtherGaps } = report;
+  const {
+    from,
+    to,
+    wholeFrom,
+    silent,
+    stations,
+    events,
+    repeated,
+    outOfOrder,
+    filledByReplay,
+    gaps,
+    furtherGaps,
+  } = report;
   const { notArrived, broken, requests, refusals, rejected, isProven } = report;
   const seconds = Math.round((Date.parse(to) - Date.parse(from)) / 1000);
   const name = (each: { department: string; post: string; station: string }): string =>
@@ -84,6 +96,7 @@ export function showCheck(report: CheckReport): string {
         ? `No event was heard of ${stations} stations: nothing is proven.`
         : styleText('red', 'Not whole.'),
     `${events} events in ${seconds} s, ${repeated} repeated, ${outOfOrder} out of order, ${filledByReplay} came by replay`,
+    `all stations heard since ${wholeFrom}${silent > 0 ? `, ${silent} said nothing` : ''}`,
     ...(['replay', 'acknowledge'] as const).flatMap((kind) => {
       const { sent, done, refused: no } = requests[kind];
       return sent === 0 ? [] : [`${kind}: ${sent} asked, ${done} done, ${no} refused`];

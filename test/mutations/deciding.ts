@@ -314,8 +314,8 @@ export const decidingMutations: readonly Mutation[] = [
     file: 'agent/report/event-pump.ts',
     edits: [
       {
-        find: 'this.#sent.filter(({ isAcknowledged }) => isAcknowledged).map',
-        replace: 'this.#sent.map',
+        find: "answered.slice(together.length).filter(({ state }) => state === 'acknowledged')",
+        replace: 'answered.slice(together.length)',
       },
     ],
     catchers: tests('report/mqtt'),
@@ -338,8 +338,8 @@ export const decidingMutations: readonly Mutation[] = [
     file: 'agent/report/event-pump.ts',
     edits: [
       {
-        find: 'while (this.#sent[this.#whole]?.isAcknowledged) this.#whole += 1;',
-        replace: 'this.#whole += 1;',
+        find: 'answered.slice(0, unbroken < 0 ? undefined : unbroken)',
+        replace: 'answered.slice()',
       },
     ],
     catchers: tests('report/mqtt'),

@@ -43,6 +43,9 @@ export interface OutgoingAnswer {
   readonly correlationData?: Uint8Array;
 }
 
+/** What a consumer needs to take over what waits: done also where nothing more may be recorded, and no event then. */
+const drains: ReadonlySet<string> = new Set<CommandName>(['acknowledge', 'replay']);
+
 type Answer = Pick<CommandResponse, 'status' | 'error' | 'data'>;
 
 /** What came in, as long as nobody had time for it. */
@@ -62,6 +65,9 @@ const longestStepMs = 5 * 60_000;
 const clocksDifferMs = 60_000;
 const clockCheckedForMs = 30_000;
 const mostCorrelationBytes = 256;
+/** Of one sender's receipts, and of what cannot be read, one an hour is an event: each would be waiting for a receipt. */
+const toldEveryMs = 3_600_000;
+const mostTold = 100;
 
 /**
  * Takes what comes in on `cmd/{name}`, one at a time, and answers each on `rsp/{name}`. A request is done once: one with
@@ -78,6 +84,8 @@ export class CommandDesk {
   readonly #listeners = new Set<() => void>();
   #dropped = 0;
   #answered = 0;
+  /** When this was last an event. */
+  readonly #told = new Map<string, number>();
   #wake = Promise.withResolvers<void>();
   #clockState: { readonly state: StationClockState; readonly checkedMs: number } | undefined;
 
@@ -148,29 +156,47 @@ export class CommandDesk {
 
   async #serve(waiting: Waiting, effects: CommandEffects): Promise<void> {
     const { name, text } = waiting;
+    const command = shortName(name);
     let id = '';
+    let by = '';
     try {
       const isTooFast = !this.#tokens.take();
       const body = readBody(text);
-      id = idOf(body);
+      id = textOf(body, 'id', 64);
+      by = textOf(body, 'by', 128);
       if (isTooFast) throw new DockError('command.too-many');
       if (waiting.isRetained) throw new DockError('command.malformed', 'a command must not be retained');
       const request = commandRequest.safeParse(body);
       if (!request.success) throw malformed(request.error);
-      const known = this.#kept.find(shortName(name), request.data);
+      const known = this.#kept.find(command, request.data);
       if (known !== undefined) this.#send(waiting, known);
       else await this.#perform(waiting, request.data, effects);
     } catch (error) {
-      this.#send(waiting, this.#response({ id, command: shortName(name), ...failure(error) }));
+      const { code } = asDockError(error);
+      this.#send(waiting, this.#response({ id, command, ...failure(error) }));
+      if (this.#isNews(code)) this.#parts.outbox.record('command-received', { command, id, by, status: 'error', code });
     }
+  }
+
+  /** Of what comes as often as its sender likes. An outbox that must be drained takes none. */
+  #isNews(what: string): boolean {
+    const now = this.#parts.clock.monotonic();
+    if (now - (this.#told.get(what) ?? -Infinity) < toldEveryMs || this.#isOverfull()) return false;
+    if (this.#told.size >= mostTold) this.#told.clear();
+    this.#told.set(what, now);
+    return true;
+  }
+
+  #isOverfull(): boolean {
+    return this.#parts.outbox.backlog() === 'overfull';
   }
 
   async #perform(waiting: Waiting, request: CommandRequest, effects: CommandEffects): Promise<void> {
     const { db, outbox, clock } = this.#parts;
     const { id, by } = request;
     const command = shortName(waiting.name);
-    // A request is an event, and those are kept: whoever asks cannot fill the station. A receipt drains it.
-    if (command !== 'acknowledge' && outbox.backlog() === 'overfull') throw new DockError('report.full');
+    // A request is an event, and those are kept: whoever asks cannot fill the station.
+    if (this.#isOverfull() && !drains.has(command)) throw new DockError('report.full');
     let answer = await this.#effect(waiting.name, request, effects).catch(failure);
     let response = this.#response({ id, command, ...answer });
     if (Buffer.byteLength(response) > maxPayloadBytes) {
@@ -179,8 +205,8 @@ export class CommandDesk {
     }
     db.transaction(() => {
       const { status, error } = answer;
-      // A receipt is no event: it would be waiting for a receipt in turn, without end.
-      if (command !== 'acknowledge')
+      const isEvent = command === 'acknowledge' ? this.#isNews(`${command} ${by}`) : !this.#isOverfull();
+      if (isEvent)
         outbox.record('command-received', { command, id, by, status, ...(error && { code: error.code }) });
       this.#kept.keep({ id, command, by, at: Math.floor(clock.now()), response });
     });
@@ -281,10 +307,10 @@ function shortName(name: string): string {
   return name.slice(0, 64).toWellFormed();
 }
 
-/** What can be repeated of the id of a request, whatever else is wrong with it. */
-function idOf(body: unknown): string {
-  const { id } = typeof body === 'object' && body !== null ? (body as { id?: unknown }) : {};
-  return typeof id === 'string' ? id.slice(0, 64) : '';
+/** What can be repeated of a request, whatever else is wrong with it. */
+function textOf(body: unknown, key: 'id' | 'by', longest: number): string {
+  const text = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[key] : undefined;
+  return typeof text === 'string' ? text.slice(0, longest).toWellFormed() : '';
 }
 
 function malformed({ issues }: { issues: readonly { path: PropertyKey[]; message: string }[] }): DockError {

@@ -204,13 +204,14 @@ export class Outbox {
   /**
    * Forgets the oldest events beyond what is kept for reading and replay, none that waits and none after one that does:
    * so it need not look through all that waits. Not many at once, as whoever records waits for it. The one before the
-   * oldest that waits stays too, since that one names it as its predecessor.
+   * oldest that waits stays too, since that one names it as its predecessor. Counted by rows, as numbers are far apart
+   * after a recovery of the database.
    */
   prune(): void {
     this.#db.run(
       // One bound alone: of two, SQLite seeks by the first and looks at every row for the other.
       `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= min(
-           (SELECT max(seq) FROM event) - ?,
+           coalesce((SELECT seq FROM event ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
            coalesce((SELECT max(seq) FROM event WHERE seq <
              (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL)) - 1,
              (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL) - 1, ?))

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { eventTypes, isEventType } from '../../protocol/mqtt/events.ts';
 import { asDockError, DockError, hasCode } from '../../protocol/errors.ts';
 import type { Clock, RandomSource } from '../../dock/clock.ts';
+import { earliestStationAt } from '../clock/station-clock.ts';
 import { Outbox } from '../report/outbox.ts';
 import { completeCatalogue, type CatalogueCompletion } from '../vault/complete-catalogue.ts';
 import type { Disk } from '../vault/disk.ts';
@@ -89,9 +90,8 @@ export async function recoverDatabase(
     );
     const now = Math.floor(clock.now());
     const { added, missing, unreadable, unknown } = completion;
-    const waiting = waitingEvents(file);
     db.transaction(() => {
-      for (const { seq, id, type, at, data } of waiting) {
+      for (const { seq, id, type, at, data } of waitingEvents(file)) {
         db.run(
           `INSERT OR IGNORE INTO event (seq, id, type, at, data, class, total_bytes) VALUES (?, ?, ?, ?, ?, ?,
              coalesce((SELECT total_bytes FROM event WHERE seq < ? ORDER BY seq DESC LIMIT 1), 0) + ?)`,
@@ -105,7 +105,7 @@ export async function recoverDatabase(
           Buffer.byteLength(data),
         );
       }
-      skipNumbers(db, now);
+      skipNumbers(db, now, random);
       db.run(
         `INSERT INTO doubt (matter, since, reason) VALUES ('register', ?, ?) ON CONFLICT DO NOTHING`,
         now,
@@ -147,18 +147,17 @@ const storedEvent = z.object({
 });
 
 /** What the old database still tells of events that the broker has not had; often all of it. */
-function waitingEvents(file: string): z.output<typeof storedEvent>[] {
-  const found: z.output<typeof storedEvent>[] = [];
-  if (!existsSync(file)) return found;
+function* waitingEvents(file: string): Generator<z.output<typeof storedEvent>> {
+  if (!existsSync(file)) return;
   try {
     const db = new DatabaseSync(file, { readOnly: true });
     try {
       const rows = db.prepare(
-        'SELECT seq, id, type, at, data FROM event WHERE acknowledged_at IS NULL ORDER BY seq LIMIT 100000',
+        'SELECT seq, id, type, at, data FROM event WHERE acknowledged_at IS NULL ORDER BY seq',
       );
       for (const row of rows.iterate()) {
         const { success, data } = storedEvent.safeParse(row);
-        if (success) found.push(data);
+        if (success) yield data;
       }
     } finally {
       db.close();
@@ -166,7 +165,6 @@ function waitingEvents(file: string): z.output<typeof storedEvent>[] {
   } catch {
     // As far as it can be read.
   }
-  return found;
 }
 
 function parsesAsJson(text: string): boolean {
@@ -215,10 +213,12 @@ function isUsable(candidate: DatabaseBackup, fresh: string): boolean {
 }
 
 /**
- * No number is given twice: events and counters go on at the seconds since 1970, which nothing reaches by counting.
+ * No number is given twice: events and counters go on at the seconds since 1970, which nothing reaches by counting. A
+ * clock that has lost the time would lead to the same numbers each time, so that chance has to tell them apart.
  */
-function skipNumbers(db: Database, now: number): void {
-  const first = Math.floor(now / 1000);
+function skipNumbers(db: Database, now: number, random: RandomSource): void {
+  const lost = (): number => earliestStationAt + 1000 * Buffer.from(random.bytes(3)).readUIntBE(0, 3);
+  const first = Math.floor((now < earliestStationAt ? lost() : now) / 1000);
   const known = db.run("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'event'", first);
   if (known === 0) db.run("INSERT INTO sqlite_sequence (name, seq) VALUES ('event', ?)", first);
   for (const name of ['boot', 'mqtt-session']) {

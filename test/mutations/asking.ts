@@ -74,7 +74,12 @@ export const askingMutations: readonly Mutation[] = [
     name: 'tell-receipts-as-events',
     story: 'each receipt makes an event that wants a receipt, without end',
     file: desk,
-    edits: [{ find: "if (command !== 'acknowledge')\n", replace: '' }],
+    edits: [
+      {
+        find: "command === 'acknowledge' ? this.#isNews(`${command} ${by}`) : !this.#isOverfull()",
+        replace: '!this.#isOverfull()',
+      },
+    ],
     catchers: tests('command/commands: receipts'),
   },
   {

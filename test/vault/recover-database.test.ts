@@ -20,7 +20,11 @@ import { SqliteRegister } from '../../agent/enrolment/sqlite-register.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { backupFolderOf, DatabaseBackups } from '../../agent/state/backups.ts';
 import { Database } from '../../agent/state/database.ts';
-import { openStationDatabase, recoverDatabase } from '../../agent/state/open-station-database.ts';
+import {
+  openStationDatabase,
+  recoverDatabase,
+  type StationDatabaseParts,
+} from '../../agent/state/open-station-database.ts';
 import { pruneHistory } from '../../agent/state/prune.ts';
 import type { Row } from '../../agent/state/database.ts';
 import { Scrub } from '../../agent/vault/scrub.ts';
@@ -47,9 +51,13 @@ class LostBench extends VaultBench {
     await this.startAgain();
   }
 
-  open(): Promise<Database> {
+  parts(): StationDatabaseParts {
     const { file, backups, disk, vaultFolder, clock, signal } = this;
-    return openStationDatabase({ file, backups, disk, vaultFolder, clock, random: systemRandom, signal });
+    return { file, backups, disk, vaultFolder, clock, random: systemRandom, signal };
+  }
+
+  open(): Promise<Database> {
+    return openStationDatabase(this.parts());
   }
 
   /** The catalogue without what a vault cannot tell. */
@@ -158,15 +166,44 @@ describe('a database that is', () => {
     using _ = bench;
     const ids = bench.outbox.unacknowledged(1000).map(({ seq, id }) => `${seq} ${id}`);
     bench.db[Symbol.dispose]();
-    const { file, backups, disk, vaultFolder, clock, signal } = bench;
-    const parts = { file, backups, disk, vaultFolder, clock, random: systemRandom, signal };
-    await recoverDatabase(parts, new DockError('state.lost'));
+    await recoverDatabase(bench.parts(), new DockError('state.lost'));
     await bench.startAgain();
     const handed = bench.outbox.unacknowledged(1000).map(({ seq, id }) => `${seq} ${id}`);
     expect(handed.slice(0, -1)).toEqual(ids);
     const { bytes } = bench.db.get('SELECT sum(length(CAST(data AS BLOB))) AS bytes FROM event') ?? {};
     expect(bench.outbox.waiting().bytes).toBe(bytes);
     expect(bench.outbox.backlog()).toBe('ok');
+  });
+
+  test('replaced while it can still be read hands on every event that waits, however many', async () => {
+    const { bench } = await stationWithTwo();
+    using _ = bench;
+    bench.db.run(
+      `WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 150000)
+       INSERT INTO event (id, type, at, data, class, total_bytes)
+         SELECT format('%08x-0000-7000-8000-000000000000', n), 'agent-stopping', 0, '{}', 'must', 0 FROM number`,
+    );
+    const depth = bench.outbox.depth();
+    bench.db[Symbol.dispose]();
+    await recoverDatabase(bench.parts(), new DockError('state.lost', 'by hand'));
+    await bench.startAgain();
+    expect(bench.outbox.depth()).toBe(depth + 1);
+  });
+
+  test('recovered twice by a station whose clock has lost the time gives no number twice', async () => {
+    const { bench } = await stationWithTwo();
+    using _ = bench;
+    const lostTime = { ...systemClock, now: () => 5000 };
+    const numbers: number[] = [];
+    for (const _time of [1, 2]) {
+      bench.db[Symbol.dispose]();
+      lost(bench.file);
+      (await openStationDatabase({ ...bench.parts(), clock: lostTime }))[Symbol.dispose]();
+      await bench.startAgain();
+      numbers.push(bench.outbox.lastSeq());
+    }
+    expect(Math.min(...numbers)).toBeGreaterThan(1_000_000_000);
+    expect(new Set(numbers).size).toBe(2);
   });
 
   test('gone but for its log does not spoil the one that takes its place', async () => {

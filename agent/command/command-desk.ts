@@ -174,7 +174,8 @@ export class CommandDesk {
     } catch (error) {
       const { code } = asDockError(error);
       this.#send(waiting, this.#response({ id, command, ...failure(error) }));
-      if (this.#isNews(code)) this.#parts.outbox.record('command-received', { command, id, by, status: 'error', code });
+      if (this.#isNews(code))
+        this.#parts.outbox.record('command-received', { command, id, by, status: 'error', code });
     }
   }
 

@@ -105,7 +105,8 @@ test('who gives receipts, and what cannot be read, is an event, but one an hour 
     const receipt = desk.request(`receipt-${desk.told().length}-${by}`, { by, args: { uptoSeq: 1 } });
     expect(await desk.outcome('acknowledge', receipt)).toBe('ok');
   }
-  for (const _ of [1, 2]) expect(await desk.outcome('pull', Buffer.from('{"by":"x"'))).toBe('command.malformed');
+  for (const _ of [1, 2])
+    expect(await desk.outcome('pull', Buffer.from('{"by":"x"'))).toBe('command.malformed');
   expect(desk.told()).toMatchObject([
     { command: 'acknowledge', by: 'room', status: 'ok' },
     { command: 'acknowledge', by: 'archive', status: 'ok' },

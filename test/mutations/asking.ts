@@ -71,6 +71,37 @@ export const askingMutations: readonly Mutation[] = [
     catchers: tests('command/commands: flood'),
   },
   {
+    name: 'refuse-what-drains',
+    story: 'a full station whose consumer missed an event can never be emptied again',
+    file: desk,
+    edits: [
+      {
+        find: 'this.#isOverfull() && !drains.has(command)',
+        replace: "this.#isOverfull() && command !== 'acknowledge'",
+      },
+    ],
+    catchers: tests('command/command-desk'),
+  },
+  {
+    name: 'remove-what-monitoring-has-not-heard-of',
+    story: 'cameras are emptied while the account of it is about to be refused',
+    file: 'agent/session/docking-session.ts',
+    edits: [{ find: " && this.#parts.outbox.backlog() !== 'ok';", replace: ' && (false as boolean);' }],
+    catchers: tests('agent/backlog'),
+  },
+  {
+    name: 'begin-sessions-of-an-overfull-station',
+    story: 'what waits for central monitoring grows until the disk is full',
+    file: bayLoop,
+    edits: [
+      {
+        find: "while (outbox.backlog() === 'overfull')",
+        replace: "while (outbox.backlog() === ('never' as string))",
+      },
+    ],
+    catchers: tests('agent/backlog'),
+  },
+  {
     name: 'tell-receipts-as-events',
     story: 'each receipt makes an event that wants a receipt, without end',
     file: desk,

@@ -18,6 +18,12 @@ export interface PublishOptions {
   readonly correlationData?: Uint8Array;
 }
 
+export interface SubscribeOptions {
+  readonly signal: AbortSignal;
+  /** What this connection publishes does not come back to it; only with MQTT 5. */
+  readonly withoutEcho?: boolean;
+}
+
 export interface BrokerOptions {
   readonly url: string;
   readonly clientId: string;
@@ -47,7 +53,7 @@ export interface BrokerConnection extends AsyncDisposable {
   /** Resolves when the broker acknowledged; after an error the connection is of no more use. */
   publish(topic: string, payload: string, options: PublishOptions): Promise<void>;
   /** Resolves when the broker granted all of them. Errors besides: `broker.forbidden`. */
-  subscribe(filters: readonly string[], signal: AbortSignal): Promise<void>;
+  subscribe(filters: readonly string[], options: SubscribeOptions): Promise<void>;
   /** Says goodbye, so that the broker does not send the will. To be called when all is acknowledged. */
   disconnect(signal: AbortSignal): Promise<void>;
   /** Hangs up: without `disconnect` before, the broker sends the will. */

@@ -13,6 +13,7 @@ import {
   type BrokerConnection,
   type BrokerOptions,
   type PublishOptions,
+  type SubscribeOptions,
 } from './broker-connection.ts';
 import { MessageIds } from './message-ids.ts';
 import './mqtt-packet-memory.ts';
@@ -148,11 +149,15 @@ export class MqttConnection implements BrokerConnection {
     );
   }
 
-  async subscribe(filters: readonly string[], signal: AbortSignal): Promise<void> {
+  async subscribe(
+    filters: readonly string[],
+    { signal, withoutEcho = false }: SubscribeOptions,
+  ): Promise<void> {
+    const options = { qos: 1 as const, ...(this.protocolVersion === 5 && { nl: withoutEcho }) };
     const granted = await this.#answered<readonly ISubscriptionGrant[]>(
       `subscribing to ${filters.join(', ')}`,
       signal,
-      (done) => this.#client.subscribe([...filters], { qos: 1 }, done),
+      (done) => this.#client.subscribe([...filters], options, done),
     );
     // The library reports a refusal as a grant of 128.
     const refused = granted.filter(({ qos }) => qos >= 128).map(({ topic }) => topic);

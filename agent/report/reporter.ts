@@ -6,7 +6,7 @@ import { maxPayloadBytes } from '../../protocol/mqtt/head.ts';
 import type { Clock, RandomSource } from '../../dock/clock.ts';
 import type { Log } from '../log.ts';
 import { Progress } from '../service/progress.ts';
-import { nextCount } from '../state/counters.ts';
+import { GrowingNumbers } from '../state/counters.ts';
 import type { Database } from '../state/database.ts';
 import type { AssignmentInbox } from '../enrolment/assignment-inbox.ts';
 import type { CommandDesk } from '../command/command-desk.ts';
@@ -66,6 +66,7 @@ export class Reporter {
   readonly #instance: string;
   readonly #identity: OwnIdentity;
   readonly #replay: Replay;
+  readonly #sessions: GrowingNumbers;
   #connections = 0;
   #isStopping = false;
   #wake = Promise.withResolvers<void>();
@@ -76,6 +77,7 @@ export class Reporter {
     this.#instance = Buffer.from(parts.random.bytes(8)).toString('hex');
     this.#identity = new OwnIdentity(this.#instance, parts.topics, parts.clock);
     this.#replay = new Replay(parts.outbox);
+    this.#sessions = new GrowingNumbers(parts.db, 'mqtt-session');
     this.progress = new Progress('reporter', parts.clock);
   }
 
@@ -143,9 +145,9 @@ export class Reporter {
     signal: AbortSignal,
     { draining, leaving }: { draining: AbortSignal; leaving: AbortSignal },
   ): Promise<void> {
-    const { db, broker, openBroker, topics, clock, log, documents, outbox, commands, assignmentInbox } =
+    const { broker, openBroker, topics, clock, log, documents, outbox, commands, assignmentInbox } =
       this.#parts;
-    const session = nextCount(db, 'mqtt-session');
+    const session = this.#sessions.next();
     const reason = this.#connections++ === 0 ? 'start' : 'reconnect';
     const will = { topic: topics.status, payload: this.#status('lost', 'connection-lost', session) };
     const credentials = this.#parts.credentials?.();
@@ -154,6 +156,7 @@ export class Reporter {
       hear(message);
       commands?.take(message);
       assignmentInbox?.take(message);
+      documents.hear(message);
     };
     await using connection = await openBroker({ ...broker, ...credentials, onMessage, will }, clock, signal);
     this.#state = { isConnected: true, protocolVersion: connection.protocolVersion };
@@ -179,7 +182,13 @@ export class Reporter {
     // Before it says anything: what the broker holds then is of an earlier run, or of a twin.
     const filters = [topics.status, commands?.filter, assignmentInbox?.filter];
     for (const filter of filters.filter((one) => one !== undefined))
-      await this.#orForbidden(() => connection.subscribe([filter], draining), filter);
+      await this.#orForbidden(() => connection.subscribe([filter], { signal: draining }), filter);
+    await connection
+      .subscribe(documents.filters, { signal: draining, withoutEcho: true })
+      // What stands there from before a loss of the database stays there then.
+      .catch((error: unknown) => {
+        if (!hasCode(error, 'broker.forbidden')) throw error;
+      });
     if (!this.#isStopping) await this.#orForbidden(() => tell('online', reason));
     // The broker may know nothing.
     documents.forgetPublished(connection.protocolVersion);

@@ -1,6 +1,9 @@
 import { parseTopic, type StationTopics } from '../../protocol/mqtt/topics.ts';
 import type { Database } from '../state/database.ts';
 
+/** Whatever may be found at a broker. */
+const mostHeard = 10_000;
+
 /** What the broker may still hold of this station, kept over restarts: what is gone by then can still be cleared. */
 export class RetainedTopics {
   readonly #db: Database;
@@ -19,6 +22,11 @@ export class RetainedTopics {
 
   has(topic: string): boolean {
     return this.#known.has(this.#below(topic));
+  }
+
+  /** The broker holds it. */
+  hear(topic: string): void {
+    if (this.#known.size < mostHeard) this.#known.add(this.#below(topic));
   }
 
   /** To be called before it is published. */

@@ -8,7 +8,7 @@ import type {
   QuotaMessage,
 } from '../../protocol/mqtt/documents.ts';
 import { channels, type ChannelName } from '../../protocol/mqtt/channels.ts';
-import type { StationTopics } from '../../protocol/mqtt/topics.ts';
+import { parseTopic, type StationTopics } from '../../protocol/mqtt/topics.ts';
 import { isoTimes } from '../control/iso-times.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { Register } from '../enrolment/register.ts';
@@ -17,6 +17,7 @@ import type { StationHealth } from '../health/station-health.ts';
 import type { BayBoard } from '../session/bay-board.ts';
 import type { Database } from '../state/database.ts';
 import type { Alarms } from './alarms.ts';
+import type { BrokerMessage } from './broker-connection.ts';
 import { cameraDocument } from './camera-document.ts';
 import type { Outbox } from './outbox.ts';
 import { RetainedTopics } from './retained-topics.ts';
@@ -98,6 +99,25 @@ export class StateDocuments {
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Where the broker may hold alarms and bays that are no more, from before the database was lost. A camera that is not
+   * known any more was there all the same: what was said of it stays.
+   */
+  get filters(): string[] {
+    const { base } = this.#sources.topics;
+    return ['alarm/+', 'bay/+'].map((below) => `${base}/${below}`);
+  }
+
+  hear({ topic, payload, isRetained }: BrokerMessage): void {
+    const parsed = parseTopic(topic);
+    if (!isRetained || payload.length === 0 || !parsed || !topic.startsWith(`${this.#sources.topics.base}/`))
+      return;
+    const { channel, name } = parsed;
+    if ((channel !== 'alarm' && channel !== 'bay') || this.#retained.has(topic)) return;
+    this.#retained.hear(topic);
+    this.#mark(`${channel} ${name}`);
   }
 
   /** Everything is to be published again, over a connection of this version; what is gone since is to be cleared. */

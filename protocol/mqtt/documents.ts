@@ -13,7 +13,7 @@ export const statusMessage = z.object({
     .describe('why the state is what it is; a will says connection-lost'),
   session: z
     .int()
-    .describe('persisted counter, one more with each connection: a will of an earlier one is out of date'),
+    .describe('grows with each connection, also over restarts: a will of an earlier one is out of date'),
   boot: z.int().describe('persisted counter, one more with each start of the agent'),
   instance: z.string().describe('drawn at each start: another one under this name is a second station'),
   version: z.string().describe('of the agent'),

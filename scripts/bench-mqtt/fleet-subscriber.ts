@@ -37,7 +37,7 @@ const connection = await MqttConnection.open(
   systemClock,
   signal,
 );
-await connection.subscribe(['dock/v1/+/+/+/event/+'], signal);
+await connection.subscribe(['dock/v1/+/+/+/event/+'], { signal });
 sendToBench({ kind: 'subscribed' } satisfies FleetSubscriberMessage);
 process.on('message', (what) => {
   if (what === 'begin') {

@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { nextCount } from '../../agent/state/counters.ts';
+import { GrowingNumbers, nextCount } from '../../agent/state/counters.ts';
 import { Database } from '../../agent/state/database.ts';
 import { applicationId, migrations } from '../../agent/state/migrations.ts';
 import { lockState } from '../../agent/state/state-lock.ts';
+import { DockError } from '../../protocol/errors.ts';
+import { FaultDatabase } from '../support/fault-database.ts';
 
 // What a station knows must survive a power cut, and a file it cannot trust must stop it with a code that says what
 // to do, never be overwritten.
@@ -46,6 +48,25 @@ describe('the database', () => {
     using db = new Database(file);
     expect(nextCount(db, 'boot')).toBe(2);
     expect(nextCount(db, 'mqtt-session')).toBe(1);
+  });
+
+  test('gives growing numbers over restarts, with a write for a hundred, and in memory when it takes nothing', () => {
+    const db = new FaultDatabase(file);
+    const numbers = new GrowingNumbers(db, 'mqtt-session');
+    const given = Array.from({ length: 100 }, () => numbers.next());
+    expect(db.commits).toBe(1);
+    db.plan = {
+      before: () => {
+        throw new DockError('vault.disk-full');
+      },
+    };
+    for (let count = 0; count < 150; count++) given.push(numbers.next());
+    expect(given).toEqual(Array.from({ length: 250 }, (_, index) => index + 1));
+    db.plan = {};
+    for (let count = 0; count < 51; count++) given.push(numbers.next());
+    db[Symbol.dispose]();
+    using again = new Database(file);
+    expect(new GrowingNumbers(again, 'mqtt-session').next()).toBeGreaterThan(given.at(-1) ?? 0);
   });
 
   test('of a newer version is refused and left as it is', () => {

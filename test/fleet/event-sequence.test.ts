@@ -10,6 +10,7 @@ const event = (seq: number, previousSeq = seq - 1, draw = 0): SequencedEvent => 
   id: eventId(seq, draw),
   seq,
   previousSeq,
+  historical: false,
 });
 
 function sequence(...events: SequencedEvent[]): EventSequence {
@@ -52,6 +53,12 @@ describe('a sequence of events', () => {
     expect(heard.hear(event(3))).toBe('repeated');
   });
 
+  test('takes an event of a station whose clock was ahead, sent again for somebody else, for repeated', () => {
+    const heard = new EventSequence(2);
+    for (let seq = 1; seq <= 10; seq++) heard.hear(event(seq));
+    expect(heard.hear({ ...event(3), id: eventId(600), historical: true })).toBe('repeated');
+  });
+
   test('tells another event under a number that was heard', () => {
     const heard = sequence(event(1), event(2));
     expect(heard.hear(event(2, 1, 99))).toBe('conflict');
@@ -59,7 +66,7 @@ describe('a sequence of events', () => {
 
   test('tells that the numbers began again by an event that is newer under a lower number', () => {
     const heard = sequence(event(10), event(20), event(21));
-    expect(heard.hear({ id: eventId(600), seq: 3, previousSeq: 2 })).toBe('restarted');
+    expect(heard.hear({ ...event(3), id: eventId(600) })).toBe('restarted');
     expect(heard).toMatchObject({ last: 3, lostGaps: 1 });
   });
 

@@ -1,3 +1,4 @@
+import mqtt from 'mqtt';
 import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { eventEnvelope, eventTypes, isEventType } from '../../protocol/mqtt/events.ts';
@@ -101,6 +102,28 @@ describe('central monitoring', () => {
     await using late = await Monitor.on(`mqtt://127.0.0.1:${broker.port}`);
     await late.until('the last word', () => late.on('/status').length > 0);
     expect(late.on('/status')).toMatchObject([{ isRetained: true, body: { state: 'offline' } }]);
+  });
+
+  test('does not go on seeing alarms and bays of a station that has lost its database, but its cameras', async () => {
+    await using broker = await startEmbeddedBroker(0);
+    const url = `mqtt://127.0.0.1:${broker.port}`;
+    const before = await mqtt.connectAsync(url);
+    const base = 'dock/v1/department/post/station';
+    const held = ['alarm/vault.disk-full', 'bay/9', 'camera/BC-1', 'bay/not-a-bay'];
+    for (const topic of held) await before.publishAsync(`${base}/${topic}`, '{}', { retain: true, qos: 1 });
+    await before.endAsync();
+    await using monitor = await Monitor.on(url);
+    await using _station = await TestStation.start({ config: { broker: { url } } });
+    const cleared = (topic: string): boolean =>
+      monitor.on(topic).some(({ isRetained, body }) => !isRetained && Object.keys(body).length === 0);
+    await monitor.until('the end of both', () => cleared('/alarm/vault.disk-full') && cleared('/bay/9'));
+    await using late = await Monitor.on(url);
+    await late.until(
+      'what is held',
+      () => late.on('/bay/1').length > 0 && late.on('/camera/BC-1').length > 0,
+    );
+    expect(late.received.map(({ topic }) => topic)).not.toContain(`${base}/bay/9`);
+    expect(late.received.map(({ topic }) => topic)).not.toContain(`${base}/alarm/vault.disk-full`);
   });
 
   test('gets what happened while the broker was down in order, and marked as historical', async () => {

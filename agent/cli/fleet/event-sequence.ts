@@ -3,6 +3,8 @@ export interface SequencedEvent {
   readonly id: string;
   readonly seq: number;
   readonly previousSeq: number;
+  /** Delivered late, or sent again. */
+  readonly historical: boolean;
 }
 
 /** Events that were recorded and not heard: those above `after`, up to and with `upTo`. */
@@ -72,7 +74,7 @@ export class EventSequence {
   }
 
   #place(event: SequencedEvent): Heard {
-    const { id, seq, previousSeq } = event;
+    const { id, seq, previousSeq, historical } = event;
     if (this.#last === 0) {
       this.#last = seq;
       return 'first';
@@ -90,8 +92,9 @@ export class EventSequence {
     this.#narrow(event);
     if (known !== undefined) return 'repeated';
     if (this.#fill(event)) return 'filled';
-    // Ids sort by time: an older event is a repetition from before what is remembered, a newer one is not.
-    if (id < this.#newestId) return 'repeated';
+    // Ids sort by time: an older event is a repetition from before what is remembered, a newer one is not. One that was
+    // recorded under a clock ahead of the time looks newer; sent again for somebody else, it is historical.
+    if (historical || id < this.#newestId) return 'repeated';
     this.lostGaps += this.#gaps.length;
     this.#gaps = [];
     this.#ids.clear();

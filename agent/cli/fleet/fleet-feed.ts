@@ -90,15 +90,17 @@ export class FleetFeed {
     await using connection = await openBroker({ ...broker, clientId: this.#name, onMessage }, clock, signal);
     onSubscribed();
     const filters = channels.map((channel) => `dock/v1/${department}/${post}/${station}/${channel}`);
-    await connection.subscribe(filters, signal);
+    await connection.subscribe(filters, { signal });
     this.#connection = connection;
     this.#hasBegun = true;
     this.#state = { kind: 'connected', protocolVersion: connection.protocolVersion };
+    const over = new AbortController();
     try {
       const stopped = Promise.withResolvers<void>();
-      signal.addEventListener('abort', () => stopped.resolve(), { once: true });
+      signal.addEventListener('abort', () => stopped.resolve(), { signal: over.signal });
       await Promise.race([connection.closed, stopped.promise]);
     } finally {
+      over.abort();
       this.#connection = undefined;
     }
     if (!signal.aborted) throw new Error('the broker closed the connection');

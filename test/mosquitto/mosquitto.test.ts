@@ -29,11 +29,13 @@ test('after a week out of reach every event arrives, in order', async () => {
   await using station = new ReportingStation();
   proxy.refuse();
   station.start(`mqtts://127.0.0.1:${proxy.port}`, broker.credentials);
+  const growth = Growth.of(station);
   station.record(5000);
   station.clock.aheadMs = weekMs;
   proxy.accept();
   await delivered(station, consumer);
   consumer.expectWhole(5000);
+  growth.expectNone({ rows: 5000 });
   expect(consumer.events.every(({ historical }) => historical)).toBe(true);
 });
 
@@ -85,6 +87,7 @@ test('a line that is open at both ends and carries nothing is given up for anoth
   await using station = new ReportingStation();
   station.start(`mqtts://127.0.0.1:${proxy.port}`, broker.credentials);
   await until('a connection', () => station.connections > 0);
+  const growth = Growth.of(station);
   for (let count = 1; count <= 3; count++) {
     const { connections } = station;
     station.record(15);
@@ -95,6 +98,7 @@ test('a line that is open at both ends and carries nothing is given up for anoth
   }
   await delivered(station, consumer);
   consumer.expectWhole(90);
+  growth.expectNone({ rows: 90 });
 });
 
 test('a message whose acknowledgement never comes keeps no other from arriving, and comes again as the same', async () => {
@@ -113,6 +117,7 @@ test('a message whose acknowledgement never comes keeps no other from arriving, 
     keptTimes++;
     return true;
   };
+  const growth = Growth.of(station);
   station.record(100);
   station.start(proxy.url, broker.credentials);
   await until('all others', () => new Set(consumer.events.map(({ seq }) => seq)).size >= 40);
@@ -120,6 +125,7 @@ test('a message whose acknowledgement never comes keeps no other from arriving, 
   expect(keptTimes).toBe(4);
   consumer.expectWhole(100);
   expect(consumer.events.filter(({ seq }) => seq === 5)).toHaveLength(5);
+  growth.expectNone({ rows: 100 });
 });
 
 test('hears its own voice with the access list that is shipped, and finds nothing forbidden', async () => {
@@ -134,7 +140,7 @@ test('hears its own voice with the access list that is shipped, and finds nothin
   expect(station.problems()).toEqual([]);
 });
 
-const noBays = (text: string): string => text.replace('pattern write dock/v1/%u/bay/+\n', '');
+const noBays = (text: string): string => text.replace('pattern readwrite dock/v1/%u/bay/+\n', '');
 
 test.each([
   ['', { acl: noBays }],
@@ -158,6 +164,56 @@ test.each([
   expect(station.problems()).toMatchObject([
     { code: 'broker.forbidden', detail: expect.stringContaining(station.topics.bay(1)) },
   ]);
+});
+
+test('a forbidden kind of event holds up no other, and comes when it is allowed', async () => {
+  const some = (text: string): string => text.replace('/event/+', '/event/agent-stopping');
+  await using broker = await Mosquitto.start({ acl: some });
+  await using consumer = await Consumer.of(broker);
+  await using station = new ReportingStation();
+  station.start(broker.url, broker.credentials);
+  await until('a connection', () => station.connections > 0);
+  const growth = Growth.of(station);
+  for (let count = 0; count < 20; count++) {
+    station.record(5);
+    station.outbox.record('agent-stopping', {});
+  }
+  await until('those that may', () => consumer.events.length === 20 && station.outbox.depth() === 100);
+  expect(consumer.events.map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, n) => 6 * (n + 1)));
+  expect(station.problems()).toMatchObject([
+    { code: 'broker.forbidden', detail: expect.stringContaining(station.topics.event('vault-problem')) },
+  ]);
+  broker.allow();
+  station.clock.elapsedMs += 301_000;
+  station.outbox.record('agent-stopping', {});
+  await delivered(station, consumer);
+  expect(consumer.missing(121)).toEqual([]);
+  expect(station.connections).toBe(1);
+  growth.expectNone({ rows: 121 });
+});
+
+test('two stations under one name throw each other out, and both raise an alarm', async () => {
+  await using broker = await Mosquitto.start();
+  await using one = new ReportingStation();
+  await using other = new ReportingStation();
+  for (const station of [one, other]) station.start(broker.url, broker.credentials);
+  const hasTwin = (station: ReportingStation): boolean =>
+    station.problems().some(({ code }) => code === 'broker.identity-taken');
+  await until('both alarms', () => hasTwin(one) && hasTwin(other));
+});
+
+test('a bay that the broker holds from before a loss of the database is cleared, without hearing every word of its own', async () => {
+  await using broker = await Mosquitto.start();
+  await using before = new ReportingStation();
+  before.board.phase(9, 'empty');
+  before.start(broker.url, broker.credentials);
+  await using consumer = await Consumer.of(broker);
+  await until('the bay', () => consumer.on('/bay/9').length > 0);
+  await before.stop();
+  await using station = new ReportingStation();
+  station.start(broker.url, broker.credentials);
+  await until('its end', () => Object.keys(consumer.on('/bay/9').at(-1) ?? {}).length === 0);
+  await until('the one that is', () => consumer.on('/bay/1').length > 1);
 });
 
 test('certificates are renewed while it runs: it goes over to the new ones, without a word of being lost', async () => {
@@ -196,6 +252,7 @@ test('what was recorded under a wrong clock arrives in its place when the clock 
   await using broker = await Mosquitto.start();
   await using consumer = await Consumer.of(broker);
   await using station = new ReportingStation();
+  const growth = Growth.of(station);
   // As a machine without a battery for its clock starts.
   station.clock.aheadMs = -systemClock.now();
   station.record(50);
@@ -211,6 +268,7 @@ test('what was recorded under a wrong clock arrives in its place when the clock 
   station.record(50);
   await delivered(station, consumer);
   consumer.expectWhole(250);
+  growth.expectNone({ rows: 250 });
   expect(station.outbox.backlog()).toBe('ok');
   expect(station.problems()).toEqual([]);
 });

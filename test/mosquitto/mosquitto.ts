@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +63,12 @@ export class Mosquitto implements AsyncDisposable {
   /** New ones of the same authority. */
   renewCertificates(): void {
     execFileSync(join(shipped, 'make-certificates.sh'), [this.folder, '127.0.0.1', ...this.#names]);
+  }
+
+  /** The access list as it is shipped, from now on. */
+  allow(): void {
+    copyFileSync(join(shipped, 'acl'), join(this.folder, 'acl'));
+    this.#process?.kill('SIGHUP');
   }
 
   async up(): Promise<void> {

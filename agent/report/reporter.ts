@@ -305,7 +305,7 @@ export class Reporter {
 
   async #publishState(connection: BrokerConnection, signal: AbortSignal): Promise<void> {
     const { documents, log } = this.#parts;
-    for (const { topic, channel, payload } of await documents.takeChanged()) {
+    for await (const { topic, channel, payload } of documents.takeChanged()) {
       this.progress.within(longestStepMs);
       if (this.#identity.isHeld(topic)) continue;
       const text = payload === undefined ? '' : JSON.stringify(payload);

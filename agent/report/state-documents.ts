@@ -136,17 +136,16 @@ export class StateDocuments {
       if (isPlural(channel)) this.#mark(`${channel} ${name}`);
   }
 
-  /** What says something else than at the last call, as it is now. */
-  async takeChanged(): Promise<StateDocument[]> {
+  /** What says something else than at the last call, as it is when its turn comes: of a post there may be thousands. */
+  async *takeChanged(): AsyncGenerator<StateDocument> {
     const keys = [...this.#changed];
-    this.#changed.clear();
-    const documents: StateDocument[] = [];
     for (const key of keys) {
+      this.#changed.delete(key);
       const { topic, channel, content } = await this.#document(key);
       if (content === undefined) {
         if (!isPlural(channel) || !this.#retained.has(topic)) continue;
         this.#published.delete(topic);
-        documents.push({ topic, channel, payload: undefined });
+        yield { topic, channel, payload: undefined };
         continue;
       }
       const text = JSON.stringify(content);
@@ -154,9 +153,8 @@ export class StateDocuments {
       if (channel !== 'health' && this.#published.get(topic) === text) continue;
       this.#published.set(topic, text);
       if (isPlural(channel)) this.#retained.add(topic);
-      documents.push({ topic, channel, payload: { ...this.#head(), ...content } });
+      yield { topic, channel, payload: { ...this.#head(), ...content } };
     }
-    return documents;
   }
 
   /** The broker has forgotten it. */

@@ -138,6 +138,8 @@ export type QuotaMessage = z.output<typeof quotaMessage>;
 /** `assignment`: the post assignment that is meant for the post of this station, signed; see post-assignment. */
 export const assignmentMessage = z.object({
   v: z.literal(1),
+  ts: head.ts.optional().describe('when it was put there; the signed one has times of its own'),
+  seq: head.seq.optional().describe('number of the assignment'),
   assignment: z.string().min(1).max(maxAssignmentChars).describe('JWS in compact form, EdDSA over Ed25519'),
 });
 export type AssignmentMessage = z.output<typeof assignmentMessage>;

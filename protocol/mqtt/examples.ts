@@ -139,7 +139,12 @@ const payloads: Payloads = {
     nextStep: 'hand recordings over to the archive, or fit a larger disk',
     subjects: [{ subject: '', detail: 'full in 9 days at the pace of the last two weeks' }],
   },
-  assignment: { v: 1, assignment: args['install-assignment'].assignment },
+  assignment: {
+    v: 1,
+    ts: '2027-10-28T09:00:00.000Z',
+    seq: 12,
+    assignment: args['install-assignment'].assignment,
+  },
   event: eventExample('session-finished'),
   command: commandExample('pull', { bay: 1 }),
   response: { ...head, seq: 9, id: requestId, command: 'pull', status: 'ok', data: { bays: [1] } },

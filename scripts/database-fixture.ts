@@ -73,6 +73,12 @@ const rows: readonly string[] = [
     (2, 1763830091000, 'BC-1003', 'enrolled', 'automatic', 'first docking at this post', 120, 20, 1, 3,
      'order-1358-2021', 7);
   `,
+  `
+  INSERT INTO event VALUES
+    (44, '01975b7e-2c00-7000-8000-0000000000e4', 'agent-stopping', 1763830090000, '{}', 'must',
+     (SELECT max(total_bytes) FROM event) + 2);
+  INSERT INTO waiting_event VALUES (44, 'must');
+  `,
 ];
 
 const version = Number(process.argv[2]);

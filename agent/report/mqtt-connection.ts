@@ -165,12 +165,12 @@ export class MqttConnection implements BrokerConnection {
   }
 
   /** The library's answer to one request, within the time for an acknowledgement. */
-  async #answered<T = unknown>(
+  #answered<T = unknown>(
     what: string,
     signal: AbortSignal,
     send: (done: (error?: Error | null, answer?: T) => void) => void,
   ): Promise<T> {
-    return await this.#unanswered.ask<T>(what, signal, (resolve, reject) =>
+    return this.#unanswered.ask<T>(what, signal, (resolve, reject) =>
       send((error, answer) => (error ? reject(failure(error)) : resolve(answer as T))),
     );
   }

@@ -60,7 +60,7 @@ export class Outbox {
     // A transaction of its own where there is none: the commit of a lone RETURNING statement fails unheard.
     const seq = this.#db.transaction(() => {
       if (eventTypes[type].class === 'may') this.#dropSamples();
-      return this.#db.get(
+      const row = this.#db.get(
         `INSERT INTO event (id, type, at, data, class, total_bytes) VALUES (?, ?, ?, ?, ?,
            coalesce((SELECT total_bytes FROM event ORDER BY seq DESC LIMIT 1), 0) + ?) RETURNING seq`,
         uuidV7(this.#clock, this.#random),
@@ -70,8 +70,11 @@ export class Outbox {
         eventTypes[type].class,
         Buffer.byteLength(text),
       );
-    })?.['seq'];
-    if (Number(seq) % pruneEvery === 0) this.prune();
+      const given = Number(row?.['seq']);
+      this.#db.run('INSERT INTO waiting_event (seq, class) VALUES (?, ?)', given, eventTypes[type].class);
+      return given;
+    });
+    if (seq % pruneEvery === 0) this.prune();
     // Listeners only enqueue; they see the event once its transaction is committed.
     for (const listener of this.#listeners) listener(type, parsed.data);
   }
@@ -89,7 +92,7 @@ export class Outbox {
   /** The oldest events that the broker has not acknowledged. */
   unacknowledged(limit: number): StoredEvent[] {
     return this.#db
-      .all(`${select} WHERE acknowledged_at IS NULL ORDER BY seq LIMIT ?`, limit)
+      .all(`${select} JOIN waiting_event USING (seq) ORDER BY seq LIMIT ?`, limit)
       .map(storedEvent);
   }
 
@@ -103,8 +106,8 @@ export class Outbox {
     const isBrokerEnough = this.#limits.receipt === 'broker';
     const events = this.#readyToSend(
       this.#db.all(
-        `SELECT seq, id, type, at, class, data FROM event
-         WHERE acknowledged_at IS NULL AND seq > ? ORDER BY seq LIMIT ?`,
+        `SELECT seq, id, type, at, event.class, data FROM waiting_event JOIN event USING (seq)
+         WHERE seq > ? ORDER BY seq LIMIT ?`,
         isBrokerEnough ? seq : Math.max(seq, this.sentSeq()),
         limit,
       ),
@@ -154,20 +157,14 @@ export class Outbox {
   /** The broker has acknowledged all of these, and all before them. */
   acknowledgeRange(first: number, last: number): void {
     if (this.#limits.receipt === 'consumer') return raiseCount(this.#db, 'event-sent', last);
-    this.#db.run(
-      'UPDATE event SET acknowledged_at = ? WHERE seq BETWEEN ? AND ? AND acknowledged_at IS NULL',
-      Math.floor(this.#clock.now()),
-      first,
-      last,
-    );
+    this.#db.run('DELETE FROM waiting_event WHERE seq BETWEEN ? AND ?', first, last);
   }
 
   /** The broker has acknowledged these; others before them it has not. */
   acknowledge(seqs: readonly number[]): void {
     if (seqs.length === 0 || this.#limits.receipt === 'consumer') return;
     this.#db.run(
-      'UPDATE event SET acknowledged_at = ? WHERE seq IN (SELECT value FROM json_each(?))',
-      Math.floor(this.#clock.now()),
+      'DELETE FROM waiting_event WHERE seq IN (SELECT value FROM json_each(?))',
       JSON.stringify(seqs),
     );
   }
@@ -179,9 +176,8 @@ export class Outbox {
    */
   received(uptoSeq: number): number {
     this.#db.run(
-      `UPDATE event SET acknowledged_at = ? WHERE seq IN
-         (SELECT seq FROM event WHERE acknowledged_at IS NULL AND seq <= ? ORDER BY seq LIMIT ?)`,
-      Math.floor(this.#clock.now()),
+      `DELETE FROM waiting_event WHERE seq IN
+         (SELECT seq FROM waiting_event WHERE seq <= ? ORDER BY seq LIMIT ?)`,
       Math.min(uptoSeq, this.sentSeq()),
       receivedAtOnce,
     );
@@ -212,9 +208,8 @@ export class Outbox {
       // One bound alone: of two, SQLite seeks by the first and looks at every row for the other.
       `DELETE FROM event WHERE seq IN (SELECT seq FROM event WHERE seq <= min(
            coalesce((SELECT seq FROM event ORDER BY seq DESC LIMIT 1 OFFSET ?), 0),
-           coalesce((SELECT max(seq) FROM event WHERE seq <
-             (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL)) - 1,
-             (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL) - 1, ?))
+           coalesce((SELECT max(seq) FROM event WHERE seq < (SELECT min(seq) FROM waiting_event)) - 1,
+             (SELECT min(seq) FROM waiting_event) - 1, ?))
          ORDER BY seq LIMIT ?)`,
       keptEvents,
       Number.MAX_SAFE_INTEGER,
@@ -226,16 +221,20 @@ export class Outbox {
   #dropSamples(): void {
     const { mostSamples } = this.#limits;
     const [db, sentSeq] = [this.#db, this.sentSeq()];
-    const waiting = `FROM event WHERE class = 'may' AND acknowledged_at IS NULL`;
+    const waiting = `FROM waiting_event WHERE class = 'may'`;
     const excess = Number(db.get(`SELECT count(*) AS n ${waiting}`)?.['n']) + 1 - mostSamples;
     if (excess <= 0) return;
-    const dropped = db.run(
-      `DELETE FROM event WHERE seq IN (SELECT seq ${waiting} AND NOT seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)`,
+    const dropped = db.all(
+      `SELECT seq ${waiting} AND NOT seq BETWEEN ? AND ? ORDER BY seq LIMIT ?`,
       sentSeq + 1,
       this.#handedOutSeq,
       excess,
     );
-    if (dropped > 0) raiseCount(db, 'samples-dropped', this.droppedSamples() + dropped);
+    if (dropped.length === 0) return;
+    const seqs = JSON.stringify(dropped.map(({ seq }) => seq));
+    for (const table of ['waiting_event', 'event'])
+      db.run(`DELETE FROM ${table} WHERE seq IN (SELECT value FROM json_each(?))`, seqs);
+    raiseCount(db, 'samples-dropped', this.droppedSamples() + dropped.length);
   }
 
   /** Ever. */
@@ -255,7 +254,7 @@ export class Outbox {
   }
 
   depth(): number {
-    return Number(this.#db.get('SELECT count(*) AS n FROM event WHERE acknowledged_at IS NULL')?.['n']);
+    return Number(this.#db.get('SELECT count(*) AS n FROM waiting_event')?.['n']);
   }
 
   /** Of the newest event; 0 before the first. */
@@ -273,8 +272,8 @@ export class Outbox {
 
   #firstWaiting(): Row | undefined {
     return this.#db.get(
-      `SELECT seq, at, total_bytes - length(CAST(data AS BLOB)) AS before FROM event
-       WHERE acknowledged_at IS NULL ORDER BY seq LIMIT 1`,
+      `SELECT seq, at, total_bytes - length(CAST(data AS BLOB)) AS before
+       FROM waiting_event JOIN event USING (seq) ORDER BY seq LIMIT 1`,
     );
   }
 
@@ -290,14 +289,14 @@ export class Outbox {
     return () => this.#listeners.delete(listener);
   }
 
-  /** As it would go out now, or went out when its receipt came. */
+  /** As it would go out now. */
   envelope(event: StoredEvent): EventEnvelope {
     return { ...envelopeHead(event, this.#clock.now()), data: { ...event.data } };
   }
 }
 
 /** Of the oldest one that is kept, what was before it is not known: it claims the number before its own. */
-const select = `SELECT *, coalesce((SELECT max(before.seq) FROM event before WHERE before.seq < event.seq),
+const select = `SELECT event.*, coalesce((SELECT max(before.seq) FROM event before WHERE before.seq < event.seq),
   event.seq - 1) AS previous_seq FROM event`;
 
 /** Of one text of an event, such as what a library says of an error; a few of these fit into one message. */

@@ -12,8 +12,6 @@ export interface StoredEvent {
   /** Of the event before this one; 0 for the first. Samples that were dropped are not in between. */
   readonly previousSeq: number;
   readonly data: Readonly<Record<string, unknown>>;
-  /** When its receipt came; absent while it waits. */
-  readonly acknowledgedAt?: number;
 }
 
 /** An event as it goes out now. */
@@ -33,7 +31,6 @@ export function storedEvent(row: Row): StoredEvent {
     ...eventFacts(row),
     previousSeq: Number(row['previous_seq']),
     data: JSON.parse(String(row['data'])),
-    ...(row['acknowledged_at'] !== null && { acknowledgedAt: Number(row['acknowledged_at']) }),
   };
 }
 
@@ -50,7 +47,7 @@ export function outgoingEvent(
 }
 
 export function envelopeHead(event: Omit<StoredEvent, 'data'>, now: number): Omit<EventEnvelope, 'data'> {
-  const { id, seq, previousSeq, class: kind, at, type, acknowledgedAt = now } = event;
+  const { id, seq, previousSeq, class: kind, at, type } = event;
   return {
     v: 1,
     id,
@@ -58,12 +55,12 @@ export function envelopeHead(event: Omit<StoredEvent, 'data'>, now: number): Omi
     previousSeq,
     class: kind,
     ts: new Date(at).toISOString(),
-    historical: acknowledgedAt - at > historicalAfterMs,
+    historical: now - at > historicalAfterMs,
     type,
   };
 }
 
-function eventFacts(row: Row): Omit<StoredEvent, 'previousSeq' | 'data' | 'acknowledgedAt'> {
+function eventFacts(row: Row): Omit<StoredEvent, 'previousSeq' | 'data'> {
   return {
     seq: Number(row['seq']),
     id: String(row['id']),

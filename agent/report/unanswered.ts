@@ -7,6 +7,9 @@ interface Waiting {
   readonly fail: (reason: unknown) => void;
 }
 
+/** Signals that are listened to for nobody. */
+const mostIdle = 8;
+
 /**
  * Requests that a peer has not answered yet. All have the same time, so one timer for the oldest serves all of them:
  * a timer and two signals for each cost more than sending a message does.
@@ -70,10 +73,17 @@ export class Unanswered {
 
   #remove(waiting: Waiting, signal: AbortSignal): void {
     this.#waiting.delete(waiting);
-    const group = this.#bySignal.get(signal);
-    if (!group?.all.delete(waiting) || group.all.size > 0) return;
-    group.stop();
-    this.#bySignal.delete(signal);
+    this.#bySignal.get(signal)?.all.delete(waiting);
+    // One that is empty is most likely filled again at once.
+    if (this.#bySignal.size > mostIdle) this.#sweep();
+  }
+
+  #sweep(): void {
+    for (const [signal, { all, stop }] of this.#bySignal) {
+      if (all.size > 0) continue;
+      stop();
+      this.#bySignal.delete(signal);
+    }
   }
 
   #group(signal: AbortSignal): { readonly all: Set<Waiting>; readonly stop: () => void } {

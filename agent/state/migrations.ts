@@ -252,4 +252,16 @@ export const migrations: readonly string[] = [
   -- Of the assignment that stated the headcount of the decision; NULL: the configuration did, which nobody signs.
   ALTER TABLE enrolment_decision ADD COLUMN assignment_number INTEGER;
   `,
+  `
+  -- Which events wait for their receipt. Apart from the events, as these are long and a receipt takes many at once.
+  CREATE TABLE waiting_event (
+    seq INTEGER PRIMARY KEY,
+    class TEXT NOT NULL CHECK (class IN ('must', 'may'))
+  ) STRICT;
+  CREATE INDEX waiting_sample ON waiting_event (seq) WHERE class = 'may';
+  INSERT INTO waiting_event SELECT seq, class FROM event WHERE acknowledged_at IS NULL;
+  DROP INDEX event_unacknowledged;
+  DROP INDEX event_waiting_sample;
+  ALTER TABLE event DROP COLUMN acknowledged_at;
+  `,
 ];

@@ -92,7 +92,7 @@ export async function recoverDatabase(
     const { added, missing, unreadable, unknown } = completion;
     db.transaction(() => {
       for (const { seq, id, type, at, data } of waitingEvents(file)) {
-        db.run(
+        const isNew = db.run(
           `INSERT OR IGNORE INTO event (seq, id, type, at, data, class, total_bytes) VALUES (?, ?, ?, ?, ?, ?,
              coalesce((SELECT total_bytes FROM event WHERE seq < ? ORDER BY seq DESC LIMIT 1), 0) + ?)`,
           seq,
@@ -104,6 +104,8 @@ export async function recoverDatabase(
           seq,
           Buffer.byteLength(data),
         );
+        if (isNew)
+          db.run('INSERT INTO waiting_event (seq, class) VALUES (?, ?)', seq, eventTypes[type].class);
       }
       skipNumbers(db, now, random);
       db.run(
@@ -153,7 +155,9 @@ function* waitingEvents(file: string): Generator<z.output<typeof storedEvent>> {
     const db = new DatabaseSync(file, { readOnly: true });
     try {
       const rows = db.prepare(
-        'SELECT seq, id, type, at, data FROM event WHERE acknowledged_at IS NULL ORDER BY seq',
+        schemaVersionOf(db) < 7
+          ? 'SELECT seq, id, type, at, data FROM event WHERE acknowledged_at IS NULL ORDER BY seq'
+          : 'SELECT seq, id, type, at, data FROM waiting_event JOIN event USING (seq) ORDER BY seq',
       );
       for (const row of rows.iterate()) {
         const { success, data } = storedEvent.safeParse(row);

@@ -30,7 +30,7 @@ export function pruneHistory(
            AND (ended_at < ? OR id <= (SELECT id FROM docking_session ORDER BY id DESC LIMIT 1 OFFSET ?))
            AND NOT EXISTS (SELECT 1 FROM recording WHERE session_id = session.id)
            AND NOT EXISTS (SELECT 1 FROM intake WHERE session_id = session.id)
-           AND id NOT IN (SELECT coalesce(data ->> 'sessionId', '') FROM event WHERE acknowledged_at IS NULL)
+           AND id NOT IN (SELECT coalesce(data ->> 'sessionId', '') FROM event JOIN waiting_event USING (seq))
            AND (clock_set_at IS NULL OR EXISTS (
              SELECT 1 FROM docking_session AS later WHERE later.serial_number = session.serial_number
                AND later.started_at > session.started_at AND later.clock_set_at IS NOT NULL))

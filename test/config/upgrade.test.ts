@@ -53,9 +53,15 @@ test.each(versions)('schema %i becomes the newest with every value it held', (ve
   const after = contents(file);
   for (const [table, rows] of before) {
     expect(rows.length, `${table} has a row in the fixture`).toBeGreaterThan(0);
-    expect(after.get(table), table).toMatchObject(rows);
+    // Since version 7 a table of its own.
+    const kept = rows.map((row) => Object.entries(row).filter(([column]) => column !== 'acknowledged_at'));
+    expect(after.get(table), table).toMatchObject(kept.map((row) => Object.fromEntries(row)));
     expect(after.get(table), table).toHaveLength(rows.length);
   }
+  const waiting =
+    before.get('waiting_event') ?? before.get('event')?.filter((row) => row['acknowledged_at'] === null);
+  expect(after.get('waiting_event')).toMatchObject(waiting?.map(({ seq }) => ({ seq })) ?? []);
+  expect(after.get('waiting_event')).toHaveLength(waiting?.length ?? 0);
   const db = new DatabaseSync(file);
   expect(problemsOf(db)).toEqual([]);
   expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: migrations.length });

@@ -326,8 +326,8 @@ export const decidingMutations: readonly Mutation[] = [
     file: 'agent/report/outbox.ts',
     edits: [
       {
-        find: 'WHERE acknowledged_at IS NULL AND seq > ? ORDER BY seq LIMIT ?',
-        replace: 'WHERE acknowledged_at IS NULL AND seq > ? ORDER BY seq DESC LIMIT ?',
+        find: 'WHERE seq > ? ORDER BY seq LIMIT ?`,\n        isBrokerEnough',
+        replace: 'WHERE seq > ? ORDER BY seq DESC LIMIT ?`,\n        isBrokerEnough',
       },
     ],
     catchers: tests('report/mqtt', 'report/outbox'),
@@ -378,9 +378,8 @@ export const decidingMutations: readonly Mutation[] = [
     file: 'agent/report/outbox.ts',
     edits: [
       {
-        find: `coalesce((SELECT max(seq) FROM event WHERE seq <
-             (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL)) - 1,
-             (SELECT min(seq) FROM event WHERE acknowledged_at IS NULL) - 1, ?)`,
+        find: `coalesce((SELECT max(seq) FROM event WHERE seq < (SELECT min(seq) FROM waiting_event)) - 1,
+             (SELECT min(seq) FROM waiting_event) - 1, ?)`,
         replace: 'coalesce(NULL, ?)',
       },
     ],

@@ -145,11 +145,6 @@ describe('central monitoring', () => {
     expect(monitor.events().map(({ body }) => body['seq'])).toEqual(upTo(26));
     const isHistorical = monitor.events().map(({ body }) => body['historical']);
     expect(isHistorical).toEqual([...Array.from({ length: 25 }, () => true), false]);
-    // What was late stays late for whoever reads it afterwards, and what was in time does not become late.
-    await until('the last acknowledgement', () => station.outbox.depth() === 0);
-    station.clock.aheadMs += 3_600_000;
-    const read = station.outbox.after(0, 100).map((event) => station.outbox.envelope(event).historical);
-    expect(read).toEqual(isHistorical);
   });
 
   test('gets after a restart of the agent what it had not got before', async () => {

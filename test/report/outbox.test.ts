@@ -132,8 +132,8 @@ describe('the outbox', () => {
   function recordDelivered(count: number): void {
     db.run(
       `WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)
-       INSERT INTO event (id, type, at, data, class, total_bytes, acknowledged_at)
-         SELECT lower(hex(randomblob(16))), 'agent-stopping', 0, '{}', 'must', 0, 0 FROM number`,
+       INSERT INTO event (id, type, at, data, class, total_bytes)
+         SELECT lower(hex(randomblob(16))), 'agent-stopping', 0, '{}', 'must', 0 FROM number`,
       count,
     );
   }

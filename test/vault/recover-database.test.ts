@@ -183,6 +183,7 @@ describe('a database that is', () => {
        INSERT INTO event (id, type, at, data, class, total_bytes)
          SELECT format('%08x-0000-7000-8000-000000000000', n), 'agent-stopping', 0, '{}', 'must', 0 FROM number`,
     );
+    bench.db.run("INSERT OR IGNORE INTO waiting_event SELECT seq, 'must' FROM event");
     const depth = bench.outbox.depth();
     bench.db[Symbol.dispose]();
     await recoverDatabase(bench.parts(), new DockError('state.lost', 'by hand'));

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchBacklog } from './bench-mqtt/backlog.ts';
 import { benchFleet } from './bench-mqtt/fleet.ts';
+import { benchLive } from './bench-mqtt/live.ts';
 import { benchThroughput } from './bench-mqtt/throughput.ts';
 import { benchTraffic } from './bench-mqtt/traffic.ts';
 import { MissingProgram } from './bench-mqtt/mosquitto.ts';
@@ -15,6 +16,7 @@ import { drawReport, type BenchOptions, type BenchReport } from './bench/report.
 
 const parts: Readonly<Record<string, (options: BenchOptions) => Promise<BenchReport>>> = {
   throughput: benchThroughput,
+  live: benchLive,
   backlog: benchBacklog,
   fleet: benchFleet,
   traffic: benchTraffic,
@@ -24,6 +26,7 @@ const usage = `npm run bench:mqtt [-- --only NAME] [--quick] [--json]
 
   --only NAME   one part alone; may be repeated
                   throughput  events a second from commit to acknowledgement, next to a bare client
+                  live        events each committed alone while those before it leave, next to the commits alone
                   backlog     how long 1,000,000 waiting events take, and what they take: memory, processor, disk
                   fleet       5000 simulated stations on one broker: delay to a subscriber, cost of broker and monitor
                   traffic     bytes of a station in a day

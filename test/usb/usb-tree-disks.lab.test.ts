@@ -5,7 +5,7 @@ import { readUsbDevice, type UsbDevice } from '../../dock/host/usb-tree.ts';
 import { makeDiskImage } from './disk-image.ts';
 import { massStorageGadget } from './gadgets.ts';
 import { deviceThat, disksOf } from './lab-tree.ts';
-import { scratchFolder } from './lab.ts';
+import { scratchFolder, until } from './lab.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -64,7 +64,16 @@ test('A card changed in its slot is another disk sequence, under the same name a
       return disksOf(device)[0]?.sizeBytes === sizeBytes;
     });
   const seen = [await disk(64 * mebibyte)];
-  await camera.function.eject();
+  // The host locks the card in while it looks for partitions.
+  await until('the card to be let go', () =>
+    camera.function.eject().then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EBUSY') throw error;
+        return false;
+      },
+    ),
+  );
   seen.push(await disk(0));
   await camera.function.insert(second);
   seen.push(await disk(32 * mebibyte));

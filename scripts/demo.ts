@@ -93,9 +93,15 @@ async function makeCamera(bay: number): Promise<DockedCamera> {
   return { bay, camera, serialNumber, digests };
 }
 
+/** Where the cameras are: links to terminals, whose numbers belong to somebody else once this process has ended. */
+function emptyPorts(): void {
+  rmSync(join(folder, 'ports'), { recursive: true, force: true });
+  mkdirSync(join(folder, 'ports'), { recursive: true });
+}
+
 function writeConfig(): string {
   rmSync(folder, { recursive: true, force: true });
-  mkdirSync(join(folder, 'ports'), { recursive: true });
+  emptyPorts();
   const file = join(folder, 'config.toml');
   const bays = [1, 2, 3, 4, 5, 6].map(
     (bay) => `[[bay]]\nnumber = ${bay}\nserial = { path = "ports/bay${bay}", baud_rate = 921600 }\n`,
@@ -138,7 +144,10 @@ function startAgent(config: string): ChildProcess {
   const log = openSync(join(folder, 'agent.log'), 'a');
   const { command, args, options } = agentCommand(config);
   const agent = spawn(command, args, { ...options, stdio: ['ignore', 'ignore', log] });
-  process.on('exit', () => agent.kill('SIGKILL'));
+  process.on('exit', () => {
+    agent.kill('SIGKILL');
+    emptyPorts();
+  });
   // A signal ends this process without that event; --stay waits for SIGINT itself.
   for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT'] as const) {
     if (signal !== 'SIGINT' || !flags.stay) process.on(signal, () => process.exit(1));

@@ -11,5 +11,6 @@ export function enrolmentOf(row: Row): Enrolment {
     changedBy: String(row['changed_by']),
     reason: String(row['reason']),
     ...(key instanceof Uint8Array && { publicKey: key }),
+    ...(row['commissioned_on'] !== null && { commissionedOn: String(row['commissioned_on']) }),
   };
 }

@@ -1,8 +1,12 @@
+import type { AuditHead } from './audit-chain.ts';
+import type { AuditRecord } from '../../protocol/norm/audit-record.ts';
 import type { QuotaUsage } from './register.ts';
 
-/** The numbers that a decision was taken under, as its event tells them. */
-export function normNumbers({ headcount, quota, enrolled, row, citation, ...usage }: QuotaUsage) {
-  const { headcountSource, assignment } = usage;
+/** The numbers that a decision was taken under and where it stands in the audit, as its event tells them. */
+export function normNumbers(
+  { headcount, quota, enrolled, row, citation, headcountSource, assignment }: QuotaUsage,
+  audited: AuditHead,
+) {
   return {
     headcount,
     quota,
@@ -11,5 +15,19 @@ export function normNumbers({ headcount, quota, enrolled, row, citation, ...usag
     citation,
     headcountSource,
     ...(assignment && { assignmentNumber: assignment.number }),
+    auditNumber: audited.records,
+    auditHash: audited.hash,
   };
+}
+
+type Numbers = 'headcount' | 'headcountSource' | 'assignmentNumber' | 'quota' | 'enrolled' | 'row' | 'editionId' | 'citation';
+
+/** What a record of the audit says of an act, but for the numbers it was taken under, and when and where. */
+export type RegisterAct = Omit<AuditRecord, Numbers | 'number' | 'at' | 'station'>;
+
+/** The numbers of an act, for its record. */
+export function auditNumbers({ assignment, ...usage }: QuotaUsage): Pick<AuditRecord, Numbers> {
+  const { headcount, headcountSource, quota, enrolled, row, editionId, citation } = usage;
+  const assignmentNumber = assignment && { assignmentNumber: assignment.number };
+  return { headcount, headcountSource, ...assignmentNumber, quota, enrolled, row, editionId, citation };
 }

@@ -1,6 +1,7 @@
 import type { RetireCause } from '../../protocol/norm/retire-causes.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Quota } from '../../protocol/norm/quota.ts';
+import type { AuditHead, AuditLink } from './audit-chain.ts';
 import type { Headcount } from './headcount.ts';
 
 /**
@@ -18,8 +19,7 @@ export interface Register {
   fixKey(serialNumber: string, publicKey: Uint8Array): Promise<void>;
   /** Records that a camera was turned away without trying to enrol it; one that is enrolled stays so. */
   refuse(request: { serialNumber: string; by: string; code: ErrorCode }): Promise<EnrolmentDecision>;
-  /** Frees the place of a camera. Errors: `enrolment.unknown-camera`. */
-  /** True when it was enrolled until now. */
+  /** Frees the place of a camera. True when it was enrolled until now. Errors: `enrolment.unknown-camera`. */
   retire(request: RetireRequest): Promise<boolean>;
   /**
    * Retires one camera and enrols another in its place, in one act: also where the quota is full, and where the new one
@@ -28,6 +28,8 @@ export interface Register {
   replace(request: ReplaceRequest): Promise<EnrolmentDecision>;
   usage(): Promise<QuotaUsage>;
   list(): Promise<Enrolment[]>;
+  /** The records of the audit behind `number`, in order. Errors: `enrolment.register-unreachable`. */
+  audit(number: number, limit: number): Promise<AuditLink[]>;
 }
 
 /** The register as a station holds it. */
@@ -54,6 +56,8 @@ export interface Enrolment {
   readonly changedAt: number;
   readonly changedBy: string;
   readonly reason: string;
+  /** The day its service life began, YYYY-MM-DD; absent for one that was never enrolled. */
+  readonly commissionedOn?: string;
 }
 
 export interface EnrolRequest {
@@ -61,6 +65,8 @@ export interface EnrolRequest {
   readonly publicKey?: Uint8Array | undefined;
   readonly by: string;
   readonly reason: string;
+  /** YYYY-MM-DD; the day of the first enrolment where nobody says. */
+  readonly commissionedOn?: string | undefined;
 }
 
 export interface RetireRequest {
@@ -93,6 +99,8 @@ export interface QuotaUsage extends Quota, Omit<Headcount, 'headcount'> {
   readonly refused: number;
   /** False while nobody has stated the headcount of the post: then the quota is 0. */
   readonly isHeadcountKnown: boolean;
+  /** The end of the audit of the register. */
+  readonly audit: AuditHead;
   /** Since when the numbers may have changed: the register does not answer, this is the copy of the station. */
   readonly copiedAt?: number;
 }

@@ -1,12 +1,15 @@
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
+import { dayOf } from '../../protocol/norm/service-life.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { Outbox } from '../report/outbox.ts';
 import type { Database } from '../state/database.ts';
 import { enrolmentOf } from './enrolment-row.ts';
+import type { AuditHead, AuditLink } from './audit-chain.ts';
+import { AuditLog } from './audit-log.ts';
 import type { Headcount } from './headcount.ts';
-import { normNumbers } from './norm-numbers.ts';
+import { auditNumbers, normNumbers, type RegisterAct } from './norm-numbers.ts';
 import { refusalReason } from './refusal-reason.ts';
 import type {
   Enrolment,
@@ -26,12 +29,17 @@ export class SqliteRegister implements StationRegister {
   readonly #outbox: Outbox;
   readonly #clock: Clock;
   readonly #headcount: () => Headcount;
+  readonly #station: string;
+  readonly #audit: AuditLog;
 
-  constructor(db: Database, outbox: Outbox, clock: Clock, headcount: () => Headcount) {
+  /** `station`: department/post/station, for the audit. */
+  constructor(db: Database, outbox: Outbox, clock: Clock, headcount: () => Headcount, station: string) {
     this.#db = db;
     this.#outbox = outbox;
     this.#clock = clock;
     this.#headcount = headcount;
+    this.#station = station;
+    this.#audit = new AuditLog(db);
   }
 
   async standing(serialNumber: string): Promise<Standing> {
@@ -61,8 +69,8 @@ export class SqliteRegister implements StationRegister {
       if (this.#state(replaces) !== 'enrolled') throw new DockError('enrolment.unknown-camera', replaces);
       if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
       if (usage.enrolled > usage.quota) return this.#refuse(request, 'enrolment.quota-full', usage);
-      this.#free({ ...request, serialNumber: replaces }, usage);
-      return this.#take(request, this.#usage());
+      this.#free({ ...request, serialNumber: replaces }, usage, { replacedBy: request.serialNumber });
+      return this.#take(request, this.#usage(), { replaces });
     });
   }
 
@@ -105,6 +113,10 @@ export class SqliteRegister implements StationRegister {
     return this.#db.all('SELECT * FROM enrolment ORDER BY serial_number').map(enrolmentOf);
   }
 
+  async audit(number: number, limit: number): Promise<AuditLink[]> {
+    return this.#audit.after(number, limit);
+  }
+
   doubt(): string | undefined {
     const row = this.#db.get("SELECT reason FROM doubt WHERE matter = 'register'");
     return row && String(row['reason']);
@@ -113,25 +125,43 @@ export class SqliteRegister implements StationRegister {
   confirm(by: string): boolean {
     return this.#db.transaction(() => {
       if (this.#db.run("DELETE FROM doubt WHERE matter = 'register'") === 0) return false;
-      this.#outbox.record('register-confirmed', { by, enrolled: this.#usage().enrolled });
+      const usage = this.#usage();
+      this.#record({ act: 'register-confirmed', by, reason: '' }, usage);
+      this.#outbox.record('register-confirmed', { by, enrolled: usage.enrolled });
       return true;
     });
   }
 
-  #take(request: EnrolRequest, usage: QuotaUsage): EnrolmentDecision {
-    this.#setState(request, 'enrolled');
-    this.#recordDecision(request, 'enrolled', usage);
+  #take(
+    request: EnrolRequest,
+    usage: QuotaUsage,
+    place: { readonly replaces?: string } = {},
+  ): EnrolmentDecision {
+    const { serialNumber, by, reason } = request;
+    const before = this.#state(serialNumber) ?? 'unknown';
+    const { commissionedOn = this.#commissionedOn(serialNumber) ?? dayOf(this.#clock.now()) } = request;
+    this.#setState({ ...request, commissionedOn }, 'enrolled');
+    const audited = this.#record(
+      { act: 'enrolled', serialNumber, by, reason, ...place, commissionedOn, before, after: 'enrolled' },
+      usage,
+    );
     this.#outbox.record('camera-enrolled', {
-      serialNumber: request.serialNumber,
-      by: request.by,
-      reason: request.reason,
+      serialNumber,
+      by,
+      reason,
       hasKey: request.publicKey !== undefined,
-      ...normNumbers(usage),
+      ...place,
+      commissionedOn,
+      ...normNumbers(usage, audited),
     });
     return { kind: 'enrolled', isNew: true, usage: this.#usage() };
   }
 
-  #free({ serialNumber, by, cause, note }: RetireRequest, usage: QuotaUsage): void {
+  #free(
+    { serialNumber, by, cause, note }: RetireRequest,
+    usage: QuotaUsage,
+    place: { readonly replacedBy?: string } = {},
+  ): void {
     const reason = note ? `${cause}: ${note}` : cause;
     this.#db.run(
       `UPDATE enrolment SET state = 'retired', changed_at = ?, changed_by = ?, reason = ? WHERE serial_number = ?`,
@@ -140,8 +170,12 @@ export class SqliteRegister implements StationRegister {
       reason,
       serialNumber,
     );
-    this.#recordDecision({ serialNumber, by, reason }, 'retired', usage);
-    this.#outbox.record('camera-retired', { serialNumber, by, cause, note, ...normNumbers(usage) });
+    const retired = { serialNumber, by, cause, note, ...place };
+    const audited = this.#record(
+      { act: 'retired', ...retired, reason, before: 'enrolled', after: 'retired' },
+      usage,
+    );
+    this.#outbox.record('camera-retired', { ...retired, ...normNumbers(usage, audited) });
   }
 
   /** Keeps the standing of a retired camera: it stays retired, and was refused. */
@@ -151,17 +185,16 @@ export class SqliteRegister implements StationRegister {
     usage: QuotaUsage,
   ): EnrolmentDecision {
     const reason = refusalReason(code, usage);
-    if (this.#state(request.serialNumber) !== 'retired') {
-      this.#setState({ ...request, reason }, 'refused');
+    const { serialNumber, by } = request;
+    const before = this.#state(serialNumber) ?? 'unknown';
+    const after = before === 'retired' ? 'retired' : 'refused';
+    if (after === 'refused') {
+      const commissionedOn = this.#commissionedOn(serialNumber);
+      this.#setState({ ...request, reason, commissionedOn }, 'refused');
     }
-    this.#recordDecision({ ...request, reason }, 'refused', usage);
-    this.#outbox.record('enrolment-refused', {
-      serialNumber: request.serialNumber,
-      by: request.by,
-      code,
-      reason,
-      ...normNumbers(usage),
-    });
+    const refused = { serialNumber, by, code, reason };
+    const audited = this.#record({ act: 'refused', ...refused, before, after }, usage);
+    this.#outbox.record('enrolment-refused', { ...refused, ...normNumbers(usage, audited) });
     return { kind: 'refused', code, reason, usage: this.#usage() };
   }
 
@@ -170,44 +203,39 @@ export class SqliteRegister implements StationRegister {
     return row?.['state'] as EnrolmentState | undefined;
   }
 
+  #commissionedOn(serialNumber: string): string | undefined {
+    const row = this.#db.get('SELECT commissioned_on FROM enrolment WHERE serial_number = ?', serialNumber);
+    const day = row?.['commissioned_on'];
+    return typeof day === 'string' ? day : undefined;
+  }
+
   #setState(
-    request: { serialNumber: string; by: string; reason: string; publicKey?: Uint8Array | undefined },
+    request: Pick<EnrolRequest, 'serialNumber' | 'by' | 'reason' | 'publicKey' | 'commissionedOn'>,
     state: 'enrolled' | 'refused',
   ): void {
     this.#db.run(
-      `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason)
-       VALUES (?, ?, ?, ?, ?, ?)
+      `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on)
+       VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (serial_number) DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
-         changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason`,
+         changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason,
+         commissioned_on = excluded.commissioned_on`,
       request.serialNumber,
       state,
       request.publicKey ?? null,
       Math.floor(this.#clock.now()),
       request.by,
       request.reason,
+      request.commissionedOn ?? null,
     );
   }
 
-  #recordDecision(
-    request: { serialNumber: string; by: string; reason: string },
-    decision: 'enrolled' | 'refused' | 'retired',
-    usage: QuotaUsage,
-  ): void {
-    this.#db.run(
-      `INSERT INTO enrolment_decision (decided_at, serial_number, decision, by, reason, headcount, quota,
-         enrolled_before, norm_row, norm_edition, assignment_number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      Math.floor(this.#clock.now()),
-      request.serialNumber,
-      decision,
-      request.by,
-      request.reason,
-      usage.headcount,
-      usage.quota,
-      usage.enrolled,
-      usage.row,
-      usage.editionId,
-      usage.assignment?.number ?? null,
-    );
+  #record(act: RegisterAct, usage: QuotaUsage): AuditHead {
+    return this.#audit.append({
+      at: new Date(this.#clock.now()).toISOString(),
+      station: this.#station,
+      ...act,
+      ...auditNumbers(usage),
+    });
   }
 
   #usage(): QuotaUsage {
@@ -219,6 +247,7 @@ export class SqliteRegister implements StationRegister {
     return {
       ...quotaFor(headcount ?? 0, editionAt(this.#clock.now())),
       ...statement,
+      audit: this.#audit.head,
       enrolled: Number(counts?.['enrolled']),
       refused: Number(counts?.['refused']),
       isHeadcountKnown: headcount !== undefined,

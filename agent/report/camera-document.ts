@@ -1,10 +1,9 @@
 import type { CameraMessage } from '../../protocol/mqtt/documents.ts';
+import { editionAt } from '../../protocol/norm/quota.ts';
+import { serviceEndsOn } from '../../protocol/norm/service-life.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
 import type { Register } from '../enrolment/register.ts';
 import type { Database } from '../state/database.ts';
-
-/** Service life of a camera by the norm, in calendar years. */
-const serviceYears = 7;
 
 /** What was last known of a camera; undefined for one that was never seen. */
 export async function cameraDocument(
@@ -23,10 +22,6 @@ export async function cameraDocument(
      ORDER BY started_at DESC LIMIT 1`,
     serialNumber,
   )?.['outcome'];
-  const enrolledAt = db.get(
-    `SELECT min(decided_at) AS at FROM enrolment_decision WHERE serial_number = ? AND decision = 'enrolled'`,
-    serialNumber,
-  )?.['at'];
   const standing = await register.standing(serialNumber);
   const health =
     camera['health'] === null ? undefined : (JSON.parse(String(camera['health'])) as CameraHealth);
@@ -56,19 +51,13 @@ export async function cameraDocument(
       ...(clockRow['clock_drift_ppm'] !== null && { clockDriftPpm: Number(clockRow['clock_drift_ppm']) }),
     }),
     ...(outcome !== undefined && { lastSessionOutcome: String(outcome) }),
-    ...(typeof enrolledAt === 'number' && serviceLife(enrolledAt)),
+    ...(standing.kind !== 'unknown' && standing.commissionedOn && serviceLife(standing.commissionedOn)),
   };
 }
 
-/** From the day of the first enrolment, in UTC; what began on 29 February ends on 1 March. */
-function serviceLife(enrolledAt: number): { commissionedOn: string; serviceEndsOn: string } {
-  const end = new Date(enrolledAt);
-  end.setUTCFullYear(end.getUTCFullYear() + serviceYears);
-  return { commissionedOn: dayOf(new Date(enrolledAt)), serviceEndsOn: dayOf(end) };
-}
-
-function dayOf(date: Date): string {
-  return date.toISOString().slice(0, 10);
+function serviceLife(commissionedOn: string): { commissionedOn: string; serviceEndsOn: string } {
+  const edition = editionAt(Date.parse(commissionedOn));
+  return { commissionedOn, serviceEndsOn: serviceEndsOn(commissionedOn, edition) };
 }
 
 function pick<T extends object, K extends keyof T>(

@@ -56,6 +56,7 @@ const enrolmentEvents: ReadonlySet<EventType> = new Set([
   'enrolment-refused',
   'camera-retired',
   'assignment-installed',
+  'register-confirmed',
 ]);
 
 const bayRefreshMs = (channels.bay.expirySeconds * 1000) / 2;
@@ -205,10 +206,10 @@ export class StateDocuments {
   }
 
   async #quota(): Promise<Content<QuotaMessage>> {
-    const { headcount, quota, row, enrolled, refused, citation, headcountSource, assignment } =
+    const { headcount, quota, row, enrolled, refused, citation, audit, headcountSource, assignment } =
       await this.#sources.register.usage();
     const source = { headcountSource, ...(assignment && { assignment }) };
-    return { headcount, ...source, quota, row, enrolled, refused, citation };
+    return { headcount, ...source, quota, row, enrolled, refused, citation, audit };
   }
 
   async #health(): Promise<Content<HealthMessage> | undefined> {

@@ -8,6 +8,7 @@ import {
   type StatementSync,
 } from 'node:sqlite';
 import { DockError } from '../../protocol/errors.ts';
+import { sha256 } from '../enrolment/audit-chain.ts';
 import { applicationId, migrations } from './migrations.ts';
 
 /** At a time; what comes in between waits for so many. */
@@ -108,6 +109,7 @@ export class Database implements Disposable {
       PRAGMA trusted_schema = OFF;
       PRAGMA journal_size_limit = 16777216;
     `);
+    this.#db.function('sha256', { deterministic: true, directOnly: true }, (text) => sha256(String(text)));
     const check = this.#db.prepare('PRAGMA quick_check(1)').get();
     if (check?.['quick_check'] !== 'ok') {
       throw new DockError('state.damaged', String(check?.['quick_check']).slice(0, 500));

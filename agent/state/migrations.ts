@@ -1,3 +1,5 @@
+import { auditBeginning } from '../../protocol/norm/audit-record.ts';
+
 /** "dock" in ASCII: tells `file` and other tools whose database this is. */
 export const applicationId = 0x646f636b;
 
@@ -263,5 +265,40 @@ export const migrations: readonly string[] = [
   DROP INDEX event_unacknowledged;
   DROP INDEX event_waiting_sample;
   ALTER TABLE event DROP COLUMN acknowledged_at;
+  `,
+  `
+  -- Every act on the register, chained: see protocol/norm/audit-record.ts. Never changed; only the text of an old refusal
+  -- may be forgotten, its digest stays.
+  CREATE TABLE audit (
+    number INTEGER PRIMARY KEY,
+    record TEXT,
+    digest TEXT NOT NULL,
+    hash TEXT NOT NULL
+  ) STRICT;
+  INSERT INTO audit
+    WITH RECURSIVE old AS MATERIALIZED (
+      SELECT row_number() OVER (ORDER BY id) AS number, json_object(
+        'number', row_number() OVER (ORDER BY id), 'at', strftime('%Y-%m-%dT%H:%M:%fZ', decided_at / 1000.0, 'unixepoch'),
+        'station', '', 'act', decision, 'serialNumber', serial_number, 'by', by, 'reason', reason, 'headcount', headcount,
+        'headcountSource', iif(assignment_number IS NULL, 'unsigned', 'assignment'), 'quota', quota,
+        'enrolled', enrolled_before, 'row', norm_row, 'editionId', norm_edition, 'citation', '') AS record
+      FROM enrolment_decision),
+    chain AS (
+      SELECT number, record, sha256(record) AS digest, sha256('${auditBeginning}' || sha256(record)) AS hash
+        FROM old WHERE number = 1
+      UNION ALL SELECT old.number, old.record, sha256(old.record), sha256(chain.hash || sha256(old.record))
+        FROM chain JOIN old ON old.number = chain.number + 1)
+    SELECT number, record, digest, hash FROM chain;
+  CREATE TRIGGER audit_is_kept BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is kept'); END;
+  CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    WHEN new.number != old.number OR new.digest != old.digest OR new.hash != old.hash OR new.record IS NOT NULL
+      OR old.record ->> 'act' != 'refused'
+    BEGIN SELECT RAISE(ABORT, 'the audit is not changed'); END;
+
+  ALTER TABLE enrolment ADD COLUMN commissioned_on TEXT;
+  UPDATE enrolment SET commissioned_on = (SELECT date(min(decided_at) / 1000, 'unixepoch', '+5 hours')
+    FROM enrolment_decision AS decision
+    WHERE decision.serial_number = enrolment.serial_number AND decision = 'enrolled');
+  DROP TABLE enrolment_decision;
   `,
 ];

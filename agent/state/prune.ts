@@ -16,7 +16,8 @@ const mostAtOnce = 5000;
  * Forgets what is old or too much: sessions, quarantine notes, fault counts, refusals, and cameras that were never
  * enrolled here and left nothing. A session stays while it is open, while a recording or a pull belongs to it, while an
  * event of it waits for the broker, and while it is the last that set the clock of its camera. Whom the post has
- * enrolled or retired, and every decision that took or freed a place, is its account before the law: it stays.
+ * enrolled or retired, and every decision that took or freed a place, is its account before the law: it stays. Of an old
+ * refusal only the text goes, so that the chain of the audit holds.
  */
 export function pruneHistory(
   db: Database,
@@ -49,11 +50,11 @@ export function pruneHistory(
     faults: db.run('DELETE FROM fault WHERE last_at < ?', now - keptFaultsMs),
     cameras: forgetStrangers(db, now),
     refusals: db.run(
-      `DELETE FROM enrolment_decision WHERE decision = 'refused' AND id IN (
-         SELECT id FROM enrolment_decision WHERE decision = 'refused' AND (decided_at < ? OR id <= (
-           SELECT id FROM enrolment_decision WHERE decision = 'refused' ORDER BY id DESC LIMIT 1 OFFSET ?))
-         ORDER BY id LIMIT ?)`,
-      now - keptStrangersMs,
+      `UPDATE audit SET record = NULL WHERE number IN (
+         SELECT number FROM audit WHERE record ->> 'act' = 'refused' AND (record ->> 'at' < ? OR number <= (
+           SELECT number FROM audit WHERE record ->> 'act' = 'refused' ORDER BY number DESC LIMIT 1 OFFSET ?))
+         ORDER BY number LIMIT ?)`,
+      new Date(now - keptStrangersMs).toISOString(),
       mostRefusals,
       mostAtOnce,
     ),

@@ -132,6 +132,10 @@ export const quotaMessage = z.object({
   enrolled: z.int(),
   refused: z.int().describe('cameras refused so far and not enrolled since'),
   citation: z.string(),
+  audit: z
+    .object({ records: z.int(), hash: z.string() })
+    .optional()
+    .describe('end of the chain of all acts on the register: who keeps it notices a change of any before it'),
 });
 export type QuotaMessage = z.output<typeof quotaMessage>;
 

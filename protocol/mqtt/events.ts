@@ -27,6 +27,8 @@ const norm = {
   citation: z.string(),
   headcountSource,
   assignmentNumber: z.int().optional().describe('of the assignment that stated the headcount'),
+  auditNumber: z.int().optional().describe('of the record of this act in the audit of the post'),
+  auditHash: z.string().optional().describe('of that record: all before it follow from it'),
 };
 
 export const eventTypes = {
@@ -36,9 +38,34 @@ export const eventTypes = {
   'camera-undocked': must({ bay, serialNumber, sessionId }),
   'camera-unusable': must({ bay, code, detail: z.string() }),
   'bay-power-cycled': must({ bay, code }),
-  'camera-enrolled': must({ serialNumber, by, reason: z.string(), hasKey: z.boolean(), ...norm }),
+  'camera-enrolled': must({
+    serialNumber,
+    by,
+    reason: z.string(),
+    hasKey: z.boolean(),
+    replaces: z.string().optional().describe('serial number of the camera whose place it took'),
+    transferredFrom: z.string().optional().describe('department/post'),
+    commissionedOn: z.iso.date().optional().describe('start of its service life'),
+    ...norm,
+  }),
   'enrolment-refused': must({ serialNumber, by, code, reason: z.string(), ...norm }),
-  'camera-retired': must({ serialNumber, by, cause: z.string(), note: z.string(), ...norm }),
+  'camera-retired': must({
+    serialNumber,
+    by,
+    cause: z.string(),
+    note: z.string(),
+    replacedBy: z.string().optional(),
+    transferredTo: z.string().optional().describe('department/post'),
+    ...norm,
+  }),
+  'service-life-due': must({
+    serialNumber,
+    commissionedOn: z.iso.date(),
+    serviceEndsOn: z.iso.date(),
+    months: z.union([z.literal(12), z.literal(6), z.literal(3), z.literal(1), z.literal(0)])
+      .describe('before the end; 0: it is over. The camera is still emptied'),
+    citation: z.string(),
+  }),
   'assignment-installed': must({
     by,
     number: z.int(),

@@ -63,7 +63,7 @@ class Bench implements Disposable {
   }
 
   register(): SqliteRegister {
-    return new SqliteRegister(this.db, this.outbox, this.clock, () => this.assignments.headcount());
+    return new SqliteRegister(this.db, this.outbox, this.clock, () => this.assignments.headcount(), 'd/p/s');
   }
 
   codes(isClockTrusted = true): string[] {

@@ -13,7 +13,7 @@ registerConformance('SQLite', { runs: 8 }, async (): Promise<RegisterUnderTest> 
   const db = new Database(join(folder, 'station.db'));
   const outbox = new Outbox(db, systemClock, systemRandom);
   return {
-    open: async (headcount) => new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(headcount)),
+    open: async (headcount) => new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(headcount), "d/p/s"),
     decisions: async () =>
       db.all('SELECT * FROM enrolment_decision ORDER BY id').map((row) => ({
         serialNumber: String(row['serial_number']),

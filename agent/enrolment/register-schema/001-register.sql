@@ -1,4 +1,4 @@
--- The register of many posts in one database. Stations reach it only through three functions; what counts is guarded by
+-- The register of many posts in one database. Stations reach it only through four functions; what counts is guarded by
 -- constraints and triggers, so that no statement, also none of the owner, takes place number quota + 1.
 -- Times are UTC milliseconds.
 
@@ -23,6 +23,8 @@ CREATE TABLE dock.post (
   name text NOT NULL,
   headcount integer CHECK (headcount BETWEEN 0 AND 1000000),
   revision bigint NOT NULL DEFAULT 0,  -- counts every change of the post and its cameras
+  audit_records integer NOT NULL DEFAULT 0,
+  audit_hash text NOT NULL DEFAULT repeat('0', 64),
   UNIQUE (department, name)
 ) WITH (fillfactor = 50);
 
@@ -50,36 +52,47 @@ CREATE TABLE dock.enrolment (
   changed_at bigint NOT NULL,
   changed_by text NOT NULL,
   reason text NOT NULL,
+  commissioned_on date,
   PRIMARY KEY (post_id, serial_number),
   CHECK ((state = 'enrolled') = (place IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX enrolment_place ON dock.enrolment (post_id, place) WHERE place IS NOT NULL;
 CREATE UNIQUE INDEX enrolment_once ON dock.enrolment (serial_number) WHERE state = 'enrolled';
 
--- Every decision, never changed. Numbered under the lock of the post, so that a reader of one post misses none.
-CREATE TABLE dock.decision (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+-- Every act, never changed, numbered and chained under the lock of the post: see protocol/norm/audit-record.ts.
+-- station: the one that tells of it.
+CREATE TABLE dock.audit (
   post_id integer NOT NULL REFERENCES dock.post,
+  number integer NOT NULL,
   station name NOT NULL,
   request_id uuid NOT NULL,
-  decided_at bigint NOT NULL,
-  serial_number text NOT NULL,
-  decision text NOT NULL CHECK (decision IN ('enrolled', 'refused', 'retired')),
-  by text NOT NULL,
-  reason text NOT NULL,
-  code text,
-  cause text,
-  note text,
-  has_key boolean NOT NULL,
-  headcount integer NOT NULL,
-  quota integer NOT NULL,
-  enrolled_before integer NOT NULL,
-  norm_row integer NOT NULL,
-  norm_edition text NOT NULL,
-  citation text NOT NULL
+  record text NOT NULL,
+  digest text NOT NULL,
+  hash text NOT NULL,
+  PRIMARY KEY (post_id, number)
 );
-CREATE INDEX decision_by_station ON dock.decision (post_id, station, id);
-CREATE INDEX decision_by_request ON dock.decision (request_id);
+CREATE INDEX audit_by_station ON dock.audit (post_id, station, number);
+CREATE INDEX audit_by_request ON dock.audit (request_id);
+
+CREATE FUNCTION dock.hex_sha256(words text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN encode(sha256(convert_to(words, 'UTF8')), 'hex');
+END $$;
+
+CREATE FUNCTION dock.chain() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  last dock.post;
+BEGIN
+  UPDATE dock.post SET audit_records = audit_records + 1 WHERE id = NEW.post_id RETURNING * INTO last;
+  NEW.number := last.audit_records;
+  NEW.record := (jsonb_build_object('number', NEW.number) || NEW.record::jsonb)::text;
+  NEW.digest := dock.hex_sha256(NEW.record);
+  NEW.hash := dock.hex_sha256(last.audit_hash || NEW.digest);
+  UPDATE dock.post SET audit_hash = NEW.hash WHERE id = NEW.post_id;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER chain BEFORE INSERT ON dock.audit FOR EACH ROW EXECUTE FUNCTION dock.chain();
+ALTER TABLE dock.audit ENABLE ALWAYS TRIGGER chain;
 
 -- In plpgsql throughout: its plans are kept for the connection, those of SQL functions are made anew at each call.
 -- The row of the norm for a headcount, by the edition in force; a post without workers has no row.
@@ -125,7 +138,7 @@ CREATE FUNCTION dock.keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION '% of % is not allowed: its rows are kept', TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
 END $$;
-CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON dock.decision FOR EACH STATEMENT EXECUTE FUNCTION dock.keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON dock.audit FOR EACH STATEMENT EXECUTE FUNCTION dock.keep();
 CREATE TRIGGER keep BEFORE DELETE OR TRUNCATE ON dock.enrolment FOR EACH STATEMENT EXECUTE FUNCTION dock.keep();
 
 CREATE FUNCTION dock.me() RETURNS dock.station LANGUAGE plpgsql STABLE AS $$
@@ -145,57 +158,74 @@ BEGIN
   RETURN (SELECT jsonb_build_object('headcount', coalesce(least(p.headcount, stated), 0), 'quota', n.quota, 'row', n.norm_row,
     'editionId', n.edition, 'citation', n.citation, 'isHeadcountKnown', p.headcount IS NOT NULL,
     'enrolled', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.place IS NOT NULL),
-    'refused', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.state = 'refused'))
+    'refused', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.state = 'refused'),
+    'audit', jsonb_build_object('records', p.audit_records, 'hash', p.audit_hash))
   FROM dock.post p, dock.norm_of(CASE WHEN p.headcount IS NOT NULL THEN least(p.headcount, stated) END) n WHERE p.id = post);
 END $$;
 
 CREATE FUNCTION dock.enrolment_json(e dock.enrolment) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT jsonb_build_object('serialNumber', e.serial_number, 'state', e.state, 'publicKey', encode(e.public_key, 'hex'),
-    'changedAt', e.changed_at, 'changedBy', e.changed_by, 'reason', e.reason)
+    'changedAt', e.changed_at, 'changedBy', e.changed_by, 'reason', e.reason, 'commissionedOn', e.commissioned_on)
 $$;
 
-CREATE FUNCTION dock.decide(post integer, station name, request jsonb, usage jsonb, serial text, decision text, reason text,
-  code text DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION dock.state_of(post integer, serial text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  INSERT INTO dock.decision (post_id, station, request_id, decided_at, serial_number, decision, by, reason, code, cause,
-    note, has_key, headcount, quota, enrolled_before, norm_row, norm_edition, citation)
-  VALUES (post, station, (request->>'id')::uuid, dock.now_ms(), serial, decision, request->>'by', reason, code,
-    CASE decision WHEN 'retired' THEN request->>'cause' END, CASE decision WHEN 'retired' THEN request->>'note' END,
-    request->>'publicKey' IS NOT NULL, (usage->>'headcount')::integer, (usage->>'quota')::integer,
-    (usage->>'enrolled')::integer, (usage->>'row')::integer, usage->>'editionId', usage->>'citation');
+  RETURN coalesce((SELECT state FROM dock.enrolment WHERE post_id = post AND serial_number = serial), 'unknown');
 END $$;
 
-CREATE FUNCTION dock.take(post integer, station name, request jsonb, usage jsonb, serial text, free integer DEFAULT NULL)
+-- Records what was done: `teller` tells of it, `more` says what only this act has.
+CREATE FUNCTION dock.note(post integer, teller name, request jsonb, usage jsonb, act text, reason text, more jsonb)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  place text := (SELECT concat_ws('/', p.department, p.name, s.name) FROM dock.me() s JOIN dock.post p ON p.id = s.post_id);
+BEGIN
+  INSERT INTO dock.audit (post_id, number, station, request_id, record, digest, hash) VALUES (post, 0, teller,
+    (request->>'id')::uuid, jsonb_strip_nulls(jsonb_build_object(
+      'at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'station', place, 'act', act,
+      'by', coalesce(request->>'by', ''), 'reason', reason, 'headcount', usage->'headcount',
+      'headcountSource', coalesce(request->>'headcountSource', 'unsigned'),
+      'assignmentNumber', request->'assignmentNumber', 'quota', usage->'quota', 'enrolled', usage->'enrolled',
+      'row', usage->'row', 'editionId', usage->'editionId', 'citation', usage->'citation') || more)::text, '', '');
+END $$;
+
+CREATE FUNCTION dock.take(post integer, teller name, request jsonb, usage jsonb, serial text, more jsonb DEFAULT '{}')
 RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  before text := dock.state_of(post, serial);
+  commissioned date;
 BEGIN
   INSERT INTO dock.enrolment VALUES (post, serial, 'enrolled',
-    coalesce(free, (SELECT min(n) FROM generate_series(1, (usage->>'quota')::integer) n
-      WHERE n NOT IN (SELECT place FROM dock.enrolment WHERE post_id = post AND place IS NOT NULL))),
-    decode(request->>'publicKey', 'hex'), dock.now_ms(), request->>'by', request->>'reason')
+    (SELECT min(n) FROM generate_series(1, (usage->>'quota')::integer) n
+      WHERE n NOT IN (SELECT place FROM dock.enrolment WHERE post_id = post AND place IS NOT NULL)),
+    decode(request->>'publicKey', 'hex'), dock.now_ms(), request->>'by', request->>'reason',
+    coalesce((request->>'commissionedOn')::date, (now() AT TIME ZONE 'UTC+5')::date))
   ON CONFLICT (post_id, serial_number) DO UPDATE SET state = 'enrolled', place = excluded.place,
     public_key = excluded.public_key, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
-    reason = excluded.reason;
-  PERFORM dock.decide(post, station, request, usage, serial, 'enrolled', request->>'reason');
+    reason = excluded.reason, commissioned_on = coalesce((request->>'commissionedOn')::date,
+      dock.enrolment.commissioned_on, excluded.commissioned_on)
+  RETURNING commissioned_on INTO commissioned;
+  PERFORM dock.note(post, teller, request, usage, 'enrolled', request->>'reason', jsonb_build_object(
+    'serialNumber', serial, 'before', before, 'after', 'enrolled', 'hasKey', request->>'publicKey' IS NOT NULL,
+    'commissionedOn', commissioned) || more);
   RETURN jsonb_build_object('kind', 'enrolled', 'isNew', true);
 END $$;
 
-CREATE FUNCTION dock.free(post integer, station name, request jsonb, usage jsonb, serial text) RETURNS integer
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION dock.free(post integer, teller name, request jsonb, usage jsonb, serial text, more jsonb DEFAULT '{}')
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   words text := request->>'cause' || coalesce(': ' || nullif(request->>'note', ''), '');
-  freed integer;
 BEGIN
-  SELECT place INTO freed FROM dock.enrolment WHERE post_id = post AND serial_number = serial;
   UPDATE dock.enrolment SET state = 'retired', place = NULL, changed_at = dock.now_ms(), changed_by = request->>'by',
     reason = words WHERE post_id = post AND serial_number = serial;
-  PERFORM dock.decide(post, station, request, usage, serial, 'retired', words);
-  RETURN freed;
+  PERFORM dock.note(post, teller, request, usage, 'retired', words, jsonb_build_object('serialNumber', serial,
+    'before', 'enrolled', 'after', 'retired', 'cause', request->>'cause', 'note', coalesce(request->>'note', '')) || more);
 END $$;
 
 -- `kept`: what the camera is stays as it is. A retired camera stays retired also when it is refused.
-CREATE FUNCTION dock.turn_away(post integer, station name, request jsonb, usage jsonb, serial text, code text,
+CREATE FUNCTION dock.turn_away(post integer, teller name, request jsonb, usage jsonb, serial text, code text,
   kept boolean DEFAULT false) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
+  before text := dock.state_of(post, serial);
   words text := format('%s: %s of %s sets are taken, headcount %s, %s of %s',
     coalesce((SELECT meaning FROM dock.refusal r WHERE r.code = turn_away.code), code), usage->>'enrolled', usage->>'quota',
     CASE WHEN (usage->>'isHeadcountKnown')::boolean THEN usage->>'headcount' ELSE 'unknown' END,
@@ -208,7 +238,8 @@ BEGIN
       changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason
       WHERE dock.enrolment.state = 'refused';
   END IF;
-  PERFORM dock.decide(post, station, request, usage, serial, 'refused', words, code);
+  PERFORM dock.note(post, teller, request, usage, 'refused', words, jsonb_build_object('serialNumber', serial,
+    'before', before, 'after', dock.state_of(post, serial), 'code', code));
   RETURN jsonb_build_object('kind', 'refused', 'code', code, 'reason', words);
 END $$;
 
@@ -241,11 +272,12 @@ BEGIN
   -- Locked also to say that it was done already: the commit of this answer waits for the synchronous standby, so that no
   -- station is told what a failover can undo. In one order, so that two transfers do not wait for each other.
   PERFORM FROM dock.post WHERE id IN (me.post_id, target) ORDER BY id FOR NO KEY UPDATE;
-  SELECT CASE decision WHEN 'refused' THEN jsonb_build_object('kind', 'refused', 'code', code, 'reason', reason)
-      WHEN 'enrolled' THEN jsonb_build_object('kind', 'enrolled', 'isNew', true)
-      ELSE jsonb_build_object('kind', 'retired', 'isNew', true) END
-    INTO answer FROM dock.decision WHERE request_id = (request->>'id')::uuid AND station = me.role
-    ORDER BY id DESC LIMIT 1;
+  SELECT CASE done->>'act'
+      WHEN 'refused' THEN jsonb_build_object('kind', 'refused', 'code', done->>'code', 'reason', done->>'reason')
+      WHEN 'assignment-installed' THEN jsonb_build_object('kind', 'done')
+      ELSE jsonb_build_object('kind', done->>'act', 'isNew', true) END
+    INTO answer FROM (SELECT record::jsonb AS done FROM dock.audit WHERE request_id = (request->>'id')::uuid
+      AND post_id = me.post_id ORDER BY number DESC LIMIT 1) AS last;
   usage := dock.usage_of(me.post_id, stated);
   SELECT state INTO standing FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = serial;
 
@@ -277,8 +309,10 @@ BEGIN
     ELSIF objection IS NOT NULL THEN
       answer := dock.turn_away(me.post_id, me.role, request, usage, serial, objection);
     ELSE
-      PERFORM dock.free(me.post_id, me.role, request, usage, request->>'replaces');
-      answer := dock.take(me.post_id, me.role, request, dock.usage_of(me.post_id, stated), serial);
+      PERFORM dock.free(me.post_id, me.role, request, usage, request->>'replaces',
+        jsonb_build_object('replacedBy', serial));
+      answer := dock.take(me.post_id, me.role, request, dock.usage_of(me.post_id, stated), serial,
+        jsonb_build_object('replaces', request->>'replaces'));
     END IF;
   ELSIF request->>'kind' = 'transfer' THEN
     entered := dock.usage_of(target, NULL);
@@ -289,16 +323,22 @@ BEGIN
       OR (entered->>'enrolled')::integer >= (entered->>'quota')::integer THEN
       answer := dock.turn_away(me.post_id, me.role, request, entered, serial, 'enrolment.quota-full', true);
     ELSE
-      PERFORM dock.free(me.post_id, me.role, request, usage, serial);
+      PERFORM dock.free(me.post_id, me.role, request, usage, serial,
+        jsonb_build_object('transferredTo', (SELECT concat_ws('/', department, name) FROM dock.post WHERE id = target)));
       -- Told by a station of the post that gains the camera.
       PERFORM dock.take(target, coalesce((SELECT min(role) FROM dock.station WHERE post_id = target), me.role),
-        request || jsonb_build_object('publicKey', (SELECT encode(public_key, 'hex') FROM dock.enrolment
-          WHERE post_id = me.post_id AND serial_number = serial)), entered, serial);
+        request || (SELECT jsonb_build_object('publicKey', encode(public_key, 'hex'), 'commissionedOn', commissioned_on)
+          FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = serial),
+        entered, serial, jsonb_build_object('transferredFrom',
+          (SELECT concat_ws('/', department, name) FROM dock.post WHERE id = me.post_id)));
       answer := jsonb_build_object('kind', 'retired', 'isNew', true);
     END IF;
   ELSIF request->>'kind' = 'fix-key' THEN
     UPDATE dock.enrolment SET public_key = decode(request->>'publicKey', 'hex')
       WHERE post_id = me.post_id AND serial_number = serial AND state = 'enrolled' AND public_key IS NULL;
+    answer := jsonb_build_object('kind', 'done');
+  ELSIF request->>'kind' = 'note-assignment' THEN
+    PERFORM dock.note(me.post_id, me.role, request, usage, 'assignment-installed', request->>'reason', '{}');
     answer := jsonb_build_object('kind', 'done');
   ELSE
     RAISE EXCEPTION 'no request of kind %', request->>'kind' USING ERRCODE = 'invalid_parameter_value';
@@ -313,11 +353,8 @@ CREATE FUNCTION dock.news(me dock.station, stated integer, seen bigint) RETURNS 
 BEGIN
   RETURN (SELECT jsonb_build_object('revision', (SELECT revision FROM dock.post WHERE id = me.post_id),
     'usage', dock.usage_of(me.post_id, stated),
-    'decisions', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'serialNumber', d.serial_number,
-        'decision', d.decision, 'by', d.by, 'reason', d.reason, 'code', d.code, 'cause', d.cause, 'note', d.note,
-        'hasKey', d.has_key, 'headcount', d.headcount, 'quota', d.quota, 'enrolled', d.enrolled_before,
-        'row', d.norm_row, 'citation', d.citation) ORDER BY d.id), '[]')
-      FROM dock.decision d WHERE d.post_id = me.post_id AND d.station = me.role AND d.id > seen)));
+    'decisions', (SELECT coalesce(jsonb_agg(d.record::jsonb || jsonb_build_object('hash', d.hash) ORDER BY d.number), '[]')
+      FROM dock.audit d WHERE d.post_id = me.post_id AND d.station = me.role AND d.number > seen)));
 END $$;
 
 -- What a station asks every other second.
@@ -333,7 +370,15 @@ SET search_path = pg_catalog, pg_temp AS $$
   FROM dock.me() me
 $$;
 
+-- The audit of the post, a page at a time.
+CREATE FUNCTION dock.audit_after(behind integer, most integer) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(jsonb_agg(jsonb_build_object('number', number, 'record', record, 'digest', digest, 'hash', hash)
+    ORDER BY number), '[]')
+  FROM (SELECT * FROM dock.audit WHERE post_id = (dock.me()).post_id AND number > behind ORDER BY number LIMIT most) page
+$$;
+
 REVOKE ALL ON ALL TABLES IN SCHEMA dock FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA dock FROM PUBLIC;
 GRANT USAGE ON SCHEMA dock TO dock_station;
-GRANT EXECUTE ON FUNCTION dock.act, dock.revision, dock.copy TO dock_station;
+GRANT EXECUTE ON FUNCTION dock.act, dock.revision, dock.copy, dock.audit_after TO dock_station;

@@ -81,6 +81,7 @@ async function benchSqlite(ms: number): Promise<Figure[]> {
       new Outbox(db, systemClock, systemRandom),
       systemClock,
       unsignedHeadcount(1000),
+      'd/p/s',
     );
     for (let n = 0; n < 49; n++) await register.enrol(camera(`C${n}`));
     db.run(

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
-import type { PostAssignment } from '../../protocol/norm/assignment.ts';
+import { postAssignment, type PostAssignment } from '../../protocol/norm/assignment.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { StationClockCheck } from '../clock/station-clock.ts';
 import type { HealthProblem } from '../health/assess.ts';
@@ -41,6 +41,7 @@ const mostLookedAt = 100;
  */
 export class Assignments {
   readonly #parts: AssignmentParts;
+  readonly #listeners = new Set<() => void>();
   #inForce: InstalledAssignment | undefined;
   #unverified: readonly number[] = [];
   #refusedOffer: { readonly jws: string; readonly code: ErrorCode } | undefined;
@@ -78,6 +79,26 @@ export class Assignments {
 
   get hasIssuerKey(): boolean {
     return this.#parts.issuerKey !== undefined;
+  }
+
+  /** Calls `listener` whenever one came into force. */
+  onInstalled(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** Those that no record of the register's audit tells of yet, oldest first. `id`: SHA-256 of the signed text. */
+  unaudited(): { id: string; by: string; reason: string; assignmentNumber: number }[] {
+    return this.#parts.db.all('SELECT * FROM assignment WHERE is_audited = 0 ORDER BY id').map((row) => {
+      const jws = String(row['jws']);
+      const assignmentNumber = Number(row['number']);
+      const reason = `no. ${assignmentNumber}${statementOf(jws)}, sha256 ${digestOf(jws)}`;
+      return { id: digestOf(jws), by: String(row['installed_by']), reason, assignmentNumber };
+    });
+  }
+
+  /** The audit tells of it. */
+  audited(id: string): void {
+    this.#parts.db.run('UPDATE assignment SET is_audited = 1 WHERE sha256(jws) = ?', id);
   }
 
   /** Who says how many workers the post has, as of now. */
@@ -131,6 +152,7 @@ export class Assignments {
     });
     this.#inForce = { assignment, jws, installedAt, installedBy: by };
     this.#unverified = this.#unverified.filter((number) => number > assignment.number);
+    for (const listener of this.#listeners) listener();
     return assignment;
   }
 
@@ -202,6 +224,17 @@ function storedOf(row: Row): { jws: string; installedAt: number; installedBy: st
     installedAt: Number(row['installed_at']),
     installedBy: String(row['installed_by']),
   };
+}
+
+/** What a signed text says, for people; it was verified when it was installed. */
+function statementOf(jws: string): string {
+  try {
+    const payload: unknown = JSON.parse(Buffer.from(jws.split('.')[1] ?? '', 'base64url').toString('utf8'));
+    const { headcount, validFrom, validUntil, issuer } = postAssignment.parse(payload);
+    return `: ${headcount} workers, valid ${validFrom} to ${validUntil}, issued by ${issuer}`;
+  } catch {
+    return '';
+  }
 }
 
 function digestOf(jws: string): string {

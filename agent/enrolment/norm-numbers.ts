@@ -20,10 +20,19 @@ export function normNumbers(
   };
 }
 
-type Numbers = 'headcount' | 'headcountSource' | 'assignmentNumber' | 'quota' | 'enrolled' | 'row' | 'editionId' | 'citation';
+type Numbers =
+  | 'headcount'
+  | 'headcountSource'
+  | 'assignmentNumber'
+  | 'quota'
+  | 'enrolled'
+  | 'row'
+  | 'editionId'
+  | 'citation';
 
 /** What a record of the audit says of an act, but for the numbers it was taken under, and when and where. */
-export type RegisterAct = Omit<AuditRecord, Numbers | 'number' | 'at' | 'station'>;
+export type RegisterAct = Omit<AuditRecord, Numbers | 'number' | 'at' | 'station'> &
+  Partial<Pick<AuditRecord, 'assignmentNumber'>>;
 
 /** The numbers of an act, for its record. */
 export function auditNumbers({ assignment, ...usage }: QuotaUsage): Pick<AuditRecord, Numbers> {

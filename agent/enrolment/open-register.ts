@@ -25,9 +25,16 @@ export async function openRegister(
   },
 ): Promise<StationRegister> {
   const { db, outbox, clock, random, assignments, stack } = parts;
-  const headcount = (): Headcount => assignments.headcount();
   const { url, ...files } = config.register;
-  if (url === undefined) return new SqliteRegister(db, outbox, clock, headcount);
+  if (url === undefined) {
+    const { department, post, name } = config.station;
+    const station = `${department}/${post}/${name}`;
+    const headcount = (): Headcount => assignments.headcount();
+    const register = new SqliteRegister(db, outbox, clock, headcount, station);
+    register.noteAssignments(assignments);
+    assignments.onInstalled(() => register.noteAssignments(assignments));
+    return register;
+  }
   // Only a station that shares its register pays for the client.
   const { RegisterServer } = await import('./register-server.ts');
   const { PostgresRegister } = await import('./postgres-register.ts');
@@ -45,7 +52,7 @@ export async function openRegister(
       ...((ca || !isLocal) && { tls: { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) } }),
     }),
   );
-  return new PostgresRegister({ server, db, outbox, clock, random, headcount });
+  return new PostgresRegister({ server, db, outbox, clock, random, assignments });
 }
 
 function parseUrl(url: string): {

@@ -3,7 +3,8 @@ import { uuidV7, type Clock, type RandomSource } from '../../dock/clock.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { Outbox } from '../report/outbox.ts';
 import type { Database } from '../state/database.ts';
-import type { Headcount } from './headcount.ts';
+import type { Assignments } from './assignments.ts';
+import type { AuditLink } from './audit-chain.ts';
 import { refusalReason } from './refusal-reason.ts';
 import { RegisterCopyStore } from './register-copy-store.ts';
 import type { RegisterAnswer, RegisterRequest, RegisterServer } from './register-server.ts';
@@ -31,23 +32,23 @@ export class PostgresRegister implements StationRegister {
   readonly #copy: RegisterCopyStore;
   readonly #clock: Clock;
   readonly #random: RandomSource;
-  readonly #headcount: () => Headcount;
+  readonly #assignments: Pick<Assignments, 'headcount' | 'unaudited' | 'audited'>;
   #isReachable = true;
 
-  /** `headcount`: as this station was told; the register's own stands unless this one is smaller. */
+  /** `assignments`: as this station was told; the register's own headcount stands unless theirs is smaller. */
   constructor(parts: {
     server: RegisterServer;
     db: Database;
     outbox: Outbox;
     clock: Clock;
     random: RandomSource;
-    headcount: () => Headcount;
+    assignments: Pick<Assignments, 'headcount' | 'unaudited' | 'audited'>;
   }) {
     this.#server = parts.server;
     this.#copy = new RegisterCopyStore(parts.db, parts.outbox, parts.clock);
     this.#clock = parts.clock;
     this.#random = parts.random;
-    this.#headcount = parts.headcount;
+    this.#assignments = parts.assignments;
   }
 
   /** Keeps the copy fresh and empties the queue, until `signal` aborts. Never rejects for a server that is away. */
@@ -62,6 +63,11 @@ export class PostgresRegister implements StationRegister {
 
   /** Sends what waits and fetches what is new. Errors: `enrolment.register-unreachable`. */
   async refresh(): Promise<void> {
+    for (const { id, by, reason, assignmentNumber } of this.#assignments.unaudited()) {
+      const request = { kind: 'note-assignment', id: uuidOf(id), by, reason, assignmentNumber } as const;
+      await this.#act(request);
+      this.#assignments.audited(id);
+    }
     for (const { id, ...retirement } of this.#copy.queue()) {
       await this.#act({ kind: 'retire', id, ...retirement });
       this.#copy.unqueue(id);
@@ -153,6 +159,10 @@ export class PostgresRegister implements StationRegister {
     return this.#copy.list();
   }
 
+  async audit(number: number, limit: number): Promise<AuditLink[]> {
+    return await this.#reached(() => this.#server.audit(number, limit));
+  }
+
   /** A station that lost its database copies the register anew. */
   doubt(): undefined {
     return undefined;
@@ -169,7 +179,7 @@ export class PostgresRegister implements StationRegister {
 
   /** Where the issuer has stated none yet, no camera is new. */
   #stated(): number | undefined {
-    const { headcountSource, headcount } = this.#headcount();
+    const { headcountSource, headcount } = this.#assignments.headcount();
     return headcountSource === 'assignment' ? (headcount ?? 0) : headcount;
   }
 
@@ -195,14 +205,21 @@ export class PostgresRegister implements StationRegister {
       case 'refused':
         return { ...answer, usage };
       case 'unknown':
-        throw new DockError('enrolment.unknown-camera', request.replaces ?? request.serialNumber);
+        throw new DockError('enrolment.unknown-camera', request.replaces ?? request.serialNumber ?? '');
       case 'done':
         throw new DockError('internal.bug', `register: no decision on ${request.kind}`);
     }
   }
 
   async #act(request: Omit<RegisterRequest, 'headcount' | 'seen'>): Promise<RegisterAnswer> {
-    const asked = { ...request, headcount: this.#stated(), seen: this.#copy.seen };
+    const { headcountSource, assignment } = this.#assignments.headcount();
+    const asked = {
+      headcountSource,
+      assignmentNumber: assignment?.number,
+      ...request,
+      headcount: this.#stated(),
+      seen: this.#copy.seen,
+    };
     const answer = await this.#reached(() => this.#server.act(asked));
     this.#copy.apply(answer);
     return answer;
@@ -226,6 +243,11 @@ export class PostgresRegister implements StationRegister {
       throw error;
     }
   }
+}
+
+/** Of a digest: what has the same is the same request, whichever station sends it. */
+function uuidOf(sha256: string): string {
+  return sha256.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5');
 }
 
 function hex(bytes: Uint8Array | undefined): string | undefined {

@@ -2,6 +2,7 @@ import type { Clock } from '../../dock/clock.ts';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
 import type { Outbox } from '../report/outbox.ts';
 import type { Database } from '../state/database.ts';
+import { noRecords } from './audit-chain.ts';
 import { enrolmentOf } from './enrolment-row.ts';
 import { usageSchema, type RegisterCopy, type RegisterDecision } from './register-server.ts';
 import type { Enrolment, QuotaUsage, RetireRequest } from './register.ts';
@@ -56,7 +57,14 @@ export class RegisterCopyStore {
     const text = this.#db.get('SELECT usage FROM register_copy')?.['usage'];
     if (typeof text === 'string') return usageSchema.parse(JSON.parse(text));
     const nothing = quotaFor(0, editionAt(this.#clock.now()));
-    return { ...nothing, enrolled: 0, refused: 0, isHeadcountKnown: false, headcountSource: 'unsigned' };
+    return {
+      ...nothing,
+      enrolled: 0,
+      refused: 0,
+      isHeadcountKnown: false,
+      headcountSource: 'unsigned',
+      audit: noRecords,
+    };
   }
 
   /** The register is still as it was copied. */
@@ -131,18 +139,21 @@ export class RegisterCopyStore {
   }
 
   #write({ usage, enrolments }: RegisterCopy): void {
-    for (const { serialNumber, state, publicKey, changedAt, changedBy, reason } of enrolments) {
+    for (const enrolment of enrolments) {
+      const { serialNumber, state, publicKey, changedAt, changedBy, reason, commissionedOn } = enrolment;
       this.#db.run(
-        `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason)
-         VALUES (?, ?, ?, ?, ?, ?)
+        `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on)
+         VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
-           changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason`,
+           changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason,
+           commissioned_on = excluded.commissioned_on`,
         serialNumber,
         state,
         publicKey === null ? null : Buffer.from(publicKey, 'hex'),
         changedAt,
         changedBy,
         reason,
+        commissionedOn,
       );
     }
     this.#db.run(
@@ -156,25 +167,20 @@ export class RegisterCopyStore {
   /** The decision is the server's: its event follows in the order of the decisions, also where its answer was lost. */
   #tell(decisions: readonly RegisterDecision[]): void {
     for (const decision of decisions) {
-      if (decision.id <= this.seen) continue;
-      const { serialNumber, by, reason, headcount, quota, enrolled, row, citation } = decision;
-      const { headcountSource } = decision;
-      const common = { serialNumber, by, headcount, quota, enrolled, row, citation, headcountSource };
-      switch (decision.decision) {
-        case 'enrolled':
-          this.#outbox.record('camera-enrolled', { ...common, reason, hasKey: decision.hasKey });
-          break;
-        case 'refused':
-          this.#outbox.record('enrolment-refused', { ...common, reason, code: decision.code });
-          break;
-        case 'retired':
-          this.#outbox.record('camera-retired', { ...common, cause: decision.cause, note: decision.note });
-          break;
-      }
+      if (decision.number <= this.seen) continue;
+      this.#tellOne(decision);
       this.#db.run(
         `INSERT INTO register_copy (id, seen) VALUES (1, ?) ON CONFLICT DO UPDATE SET seen = excluded.seen`,
-        decision.id,
+        decision.number,
       );
     }
+  }
+
+  #tellOne({ number: auditNumber, hash: auditHash, ...record }: RegisterDecision): void {
+    const { act, serialNumber = '', cause = '', note = '', code = '', hasKey = false } = record;
+    const told = { ...record, serialNumber, auditNumber, auditHash };
+    if (act === 'enrolled') this.#outbox.record('camera-enrolled', { ...told, hasKey });
+    if (act === 'refused') this.#outbox.record('enrolment-refused', { ...told, code });
+    if (act === 'retired') this.#outbox.record('camera-retired', { ...told, cause, note });
   }
 }

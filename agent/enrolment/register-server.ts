@@ -3,8 +3,10 @@ import { z } from 'zod';
 import { errorCatalogue, type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { headcountSource } from '../../protocol/mqtt/documents.ts';
-import { retireCauses } from '../../protocol/norm/retire-causes.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import type { Clock } from '../../dock/clock.ts';
+import type { AuditLink } from './audit-chain.ts';
+import type { Headcount } from './headcount.ts';
 
 export interface RegisterServerOptions {
   /** In order of preference; the one that takes writes is used. */
@@ -24,7 +26,7 @@ const attemptMs = 4000;
 const pauseMs = 100;
 
 /**
- * The three functions of the register's database (register-schema), over one connection that is made when it is
+ * The functions of the register's database (register-schema), over one connection that is made when it is
  * needed and thrown away when its state is not known. Keeps no state in the session, so that a pooler may stand in
  * between. A request whose answer was lost is sent again: its id makes it one request. Errors:
  * `enrolment.register-unreachable`, `internal.bug`.
@@ -51,6 +53,10 @@ export class RegisterServer implements AsyncDisposable {
 
   async copy(headcount: number | undefined, seen: number): Promise<RegisterCopy> {
     return copySchema.parse(await this.#ask('SELECT dock.copy($1, $2) AS value', [headcount ?? null, seen]));
+  }
+
+  async audit(number: number, limit: number): Promise<AuditLink[]> {
+    return auditSchema.parse(await this.#ask('SELECT dock.audit_after($1, $2) AS value', [number, limit]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -151,6 +157,7 @@ const enrolment = z.object({
   changedAt: z.number(),
   changedBy: z.string(),
   reason: z.string(),
+  commissionedOn: z.iso.date().nullable(),
 });
 
 const usage = z.object({
@@ -163,25 +170,15 @@ const usage = z.object({
   enrolled: z.number(),
   refused: z.number(),
   headcountSource: headcountSource.default('unsigned'),
+  audit: z.object({ records: z.number(), hash: z.string() }),
 });
 
-const decided = {
-  id: z.number(),
-  serialNumber: z.string(),
-  by: z.string(),
-  reason: z.string(),
-  headcount: z.number(),
-  quota: z.number(),
-  enrolled: z.number(),
-  row: z.number(),
-  citation: z.string(),
-  headcountSource: headcountSource.default('unsigned'),
-};
-const decision = z.discriminatedUnion('decision', [
-  z.object({ ...decided, decision: z.literal('enrolled'), hasKey: z.boolean() }),
-  z.object({ ...decided, decision: z.literal('refused'), code: errorCode }),
-  z.object({ ...decided, decision: z.literal('retired'), cause: z.enum(retireCauses), note: z.string() }),
-]);
+/** A record of the audit, and the hash that it ends with. */
+const decision = auditRecord.extend({ hash: z.string() });
+
+const auditSchema = z.array(
+  z.object({ number: z.number(), record: z.string(), digest: z.string(), hash: z.string() }),
+);
 
 const copySchema = z.object({
   revision: z.number(),
@@ -207,10 +204,10 @@ export type RegisterDecision = RegisterCopy['decisions'][number];
 
 /** As dock.act reads it. */
 export interface RegisterRequest {
-  readonly kind: 'enrol' | 'refuse' | 'retire' | 'replace' | 'transfer' | 'fix-key';
+  readonly kind: 'enrol' | 'refuse' | 'retire' | 'replace' | 'transfer' | 'fix-key' | 'note-assignment';
   /** UUID: the same one is performed once. */
   readonly id: string;
-  readonly serialNumber: string;
+  readonly serialNumber?: string;
   readonly by?: string;
   readonly reason?: string;
   readonly code?: ErrorCode;
@@ -225,7 +222,11 @@ export interface RegisterRequest {
   /** Of `transfer`: where to. */
   readonly department?: string;
   readonly post?: string;
+  /** YYYY-MM-DD. */
+  readonly commissionedOn?: string | undefined;
   readonly headcount?: number | undefined;
-  /** Newest decision of this station that it knows. */
+  readonly headcountSource?: Headcount['headcountSource'];
+  readonly assignmentNumber?: number | undefined;
+  /** Number of the newest record of this station that it knows. */
   readonly seen: number;
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../../dock/clock.ts';
 import type { Outbox } from '../report/outbox.ts';
 import type { Database } from '../state/database.ts';
 import { enrolmentOf } from './enrolment-row.ts';
+import type { Assignments } from './assignments.ts';
 import type { AuditHead, AuditLink } from './audit-chain.ts';
 import { AuditLog } from './audit-log.ts';
 import type { Headcount } from './headcount.ts';
@@ -113,6 +114,16 @@ export class SqliteRegister implements StationRegister {
     return this.#db.all('SELECT * FROM enrolment ORDER BY serial_number').map(enrolmentOf);
   }
 
+  /** Puts those that are in no record yet into the audit. */
+  noteAssignments(assignments: Pick<Assignments, 'unaudited' | 'audited'>): void {
+    for (const { id, by, reason, assignmentNumber } of assignments.unaudited()) {
+      this.#db.transaction(() => {
+        this.#record({ act: 'assignment-installed', by, reason, assignmentNumber }, this.#usage());
+        assignments.audited(id);
+      });
+    }
+  }
+
   async audit(number: number, limit: number): Promise<AuditLink[]> {
     return this.#audit.after(number, limit);
   }
@@ -141,19 +152,10 @@ export class SqliteRegister implements StationRegister {
     const before = this.#state(serialNumber) ?? 'unknown';
     const { commissionedOn = this.#commissionedOn(serialNumber) ?? dayOf(this.#clock.now()) } = request;
     this.#setState({ ...request, commissionedOn }, 'enrolled');
-    const audited = this.#record(
-      { act: 'enrolled', serialNumber, by, reason, ...place, commissionedOn, before, after: 'enrolled' },
-      usage,
-    );
-    this.#outbox.record('camera-enrolled', {
-      serialNumber,
-      by,
-      reason,
-      hasKey: request.publicKey !== undefined,
-      ...place,
-      commissionedOn,
-      ...normNumbers(usage, audited),
-    });
+    const hasKey = request.publicKey !== undefined;
+    const enrolled = { serialNumber, by, reason, hasKey, ...place, commissionedOn };
+    const audited = this.#record({ act: 'enrolled', ...enrolled, before, after: 'enrolled' }, usage);
+    this.#outbox.record('camera-enrolled', { ...enrolled, ...normNumbers(usage, audited) });
     return { kind: 'enrolled', isNew: true, usage: this.#usage() };
   }
 
@@ -233,8 +235,8 @@ export class SqliteRegister implements StationRegister {
     return this.#audit.append({
       at: new Date(this.#clock.now()).toISOString(),
       station: this.#station,
-      ...act,
       ...auditNumbers(usage),
+      ...act,
     });
   }
 

@@ -295,6 +295,8 @@ export const migrations: readonly string[] = [
       OR old.record ->> 'act' != 'refused'
     BEGIN SELECT RAISE(ABORT, 'the audit is not changed'); END;
 
+  ALTER TABLE assignment ADD COLUMN is_audited INTEGER NOT NULL DEFAULT 0;
+
   ALTER TABLE enrolment ADD COLUMN commissioned_on TEXT;
   UPDATE enrolment SET commissioned_on = (SELECT date(min(decided_at) / 1000, 'unixepoch', '+5 hours')
     FROM enrolment_decision AS decision

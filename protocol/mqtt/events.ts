@@ -62,7 +62,8 @@ export const eventTypes = {
     serialNumber,
     commissionedOn: z.iso.date(),
     serviceEndsOn: z.iso.date(),
-    months: z.union([z.literal(12), z.literal(6), z.literal(3), z.literal(1), z.literal(0)])
+    months: z
+      .union([z.literal(12), z.literal(6), z.literal(3), z.literal(1), z.literal(0)])
       .describe('before the end; 0: it is over. The camera is still emptied'),
     citation: z.string(),
   }),

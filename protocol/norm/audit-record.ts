@@ -27,6 +27,7 @@ export const auditRecord = z.object({
   transferredTo: z.string().optional().describe('department/post'),
   transferredFrom: z.string().optional(),
   commissionedOn: z.iso.date().optional(),
+  hasKey: z.boolean().optional(),
   before: standing.optional(),
   after: standing.optional(),
   headcount: z.int(),

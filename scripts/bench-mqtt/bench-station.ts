@@ -28,7 +28,7 @@ export class BenchStation implements AsyncDisposable {
     this.#db = db;
     this.outbox = new Outbox(db, clock, systemRandom);
     const { outbox } = this;
-    const register = new SqliteRegister(db, outbox, clock, unsignedHeadcount(40), "d/p/s");
+    const register = new SqliteRegister(db, outbox, clock, unsignedHeadcount(40), 'd/p/s');
     const board = new BayBoard(clock, [1]);
     this.#documents = new StateDocuments({ clock, db, board, register, outbox, topics: benchTopics });
   }

@@ -233,7 +233,7 @@ function stationOn(db: Database, disk: Disk, vaultFolder: string) {
     db,
     outbox,
     vault: new Vault({ db, outbox, disk, clock, random }, { folder: vaultFolder, reserveBytes: 0 }),
-    register: new SqliteRegister(db, outbox, clock, unsignedHeadcount(40), "d/p/s"),
+    register: new SqliteRegister(db, outbox, clock, unsignedHeadcount(40), 'd/p/s'),
     attachments: new ProvenAttachments(db, clock, 30_000),
     catalogue: new Catalogue(db),
     checkStationClock: async () => ({ isTrusted: true, evidence: 'a test' }),

@@ -34,6 +34,7 @@ test('a stranger that proves a key of its own is an impostor, and the enrolled c
       new Outbox(db, systemClock, systemRandom),
       systemClock,
       unsignedHeadcount(40),
+      'd/p/s',
     ),
     attachments: new ProvenAttachments(db, systemClock, 30_000),
     policy: 'automatic' as const,

@@ -1,4 +1,5 @@
 // Whoever may state the headcount decides how many cameras a post may have: only the issuer may, and only forwards.
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -108,10 +109,13 @@ test('the quota follows: nothing is enrolled before the first, and a decision sa
   });
   await bench.assignments.install(await issuer.issue({ number: 8, headcount: 0 }), 'aigerim');
   expect(await register.enrol(camera('C2'))).toMatchObject({ code: 'enrolment.quota-full' });
-  expect(bench.db.all('SELECT assignment_number FROM enrolment_decision ORDER BY id')).toEqual([
-    { assignment_number: null },
-    { assignment_number: 7 },
-    { assignment_number: 8 },
+  const records = (await register.audit(0, 10)).map(({ record }) =>
+    auditRecord.parse(JSON.parse(record ?? '')),
+  );
+  expect(records.map(({ act, assignmentNumber }) => [act, assignmentNumber])).toEqual([
+    ['refused', undefined],
+    ['enrolled', 7],
+    ['refused', 8],
   ]);
   expect(bench.events().filter(({ type }) => type === 'camera-enrolled')).toMatchObject([
     { data: { headcountSource: 'assignment', assignmentNumber: 7 } },

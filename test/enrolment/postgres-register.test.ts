@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PostgresServer } from '../support/postgres.ts';
 import { owner, RegisterDatabase, RegisterStation, type PostPlace } from '../support/register-database.ts';
 import { TcpProxy } from '../report/tcp-proxy.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import { normEditions } from '../../protocol/norm/editions.ts';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
-import { registerConformance, type RegisterUnderTest, type StoredDecision } from './register-conformance.ts';
+import { registerConformance, type RegisterUnderTest } from './register-conformance.ts';
 
 let server: PostgresServer;
 let names = 0;
@@ -38,7 +39,7 @@ registerConformance('PostgreSQL', { runs: 2 }, async (): Promise<RegisterUnderTe
   const database = await newDatabase();
   const place = { department: 'd', post: 'p' };
   const stations: RegisterStation[] = [];
-  const rows = () => database.query('SELECT * FROM dock.decision ORDER BY id');
+  const rows = () => database.query('SELECT * FROM dock.audit ORDER BY number');
   return {
     open: async (headcount) => {
       await database.statePost(place, headcount);
@@ -46,18 +47,7 @@ registerConformance('PostgreSQL', { runs: 2 }, async (): Promise<RegisterUnderTe
       stations.push(station);
       return station.register;
     },
-    decisions: async () =>
-      (await rows()).map((row) => ({
-        serialNumber: String(row['serial_number']),
-        decision: row['decision'] as StoredDecision['decision'],
-        by: String(row['by']),
-        reason: String(row['reason']),
-        headcount: Number(row['headcount']),
-        quota: Number(row['quota']),
-        enrolledBefore: Number(row['enrolled_before']),
-        row: Number(row['norm_row']),
-        edition: String(row['norm_edition']),
-      })),
+    decisions: async () => (await rows()).map(({ record }) => auditRecord.parse(JSON.parse(String(record)))),
     // Each station tells its own decisions, in their order.
     events: async () => {
       const told = new Map(stations.map((station) => [station.role, station.events()]));
@@ -127,7 +117,11 @@ describe('the database itself', () => {
       'an insert as a replica would',
       `SET session_replication_role = replica; INSERT INTO dock.enrolment VALUES ${row('X', 6)}`,
     ],
-    ['deleting decisions', 'DELETE FROM dock.decision'],
+    ['deleting records of the audit', 'DELETE FROM dock.audit'],
+    [
+      'changing a record of the audit',
+      "UPDATE dock.audit SET record = replace(record, 'enrolled', 'retired')",
+    ],
     ['emptying the register', 'TRUNCATE dock.enrolment'],
   ])('refuses camera quota + 1 by %s, under the role of its owner and of the station', async (_, sql) => {
     const { database, station } = await full();
@@ -168,7 +162,7 @@ describe('the database itself', () => {
 
   test('gives a station three functions, its own post, and nothing else', async () => {
     const { database, station } = await full();
-    for (const table of ['post', 'station', 'enrolment', 'decision', 'norm', 'refusal', 'migration']) {
+    for (const table of ['post', 'station', 'enrolment', 'audit', 'norm', 'refusal', 'migration']) {
       await expect(database.query(`SELECT * FROM dock.${table}`, [], station.role)).rejects.toThrow(
         /permission denied/,
       );
@@ -181,7 +175,7 @@ describe('the database itself', () => {
        AND has_function_privilege($1, oid, 'EXECUTE') ORDER BY proname`,
       [station.role],
     );
-    expect(callable.map(({ proname }) => proname)).toEqual(['act', 'copy', 'revision']);
+    expect(callable.map(({ proname }) => proname)).toEqual(['act', 'audit_after', 'copy', 'revision']);
     await server.query('CREATE ROLE stranger LOGIN IN ROLE dock_station');
     await expect(database.query('SELECT dock.revision()', [], 'stranger')).rejects.toThrow(/no station/);
     await station[Symbol.asyncDispose]();

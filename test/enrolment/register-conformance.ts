@@ -1,21 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
+import { ChainCheck } from '../../agent/enrolment/audit-chain.ts';
+import { auditRecord, type AuditRecord } from '../../protocol/norm/audit-record.ts';
+import { dayOf } from '../../protocol/norm/service-life.ts';
 import type { Register } from '../../agent/enrolment/register.ts';
 import { retireCauses } from '../../protocol/norm/retire-causes.ts';
 
-/** A decision as the engine stored it, with the event that went with it. */
-export interface StoredDecision {
-  readonly serialNumber: string;
-  readonly decision: 'enrolled' | 'refused' | 'retired';
-  readonly by: string;
-  readonly reason: string;
-  readonly headcount: number;
-  readonly quota: number;
-  readonly enrolledBefore: number;
-  readonly row: number;
-  readonly edition: string;
-}
 export interface StoredFact {
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
@@ -25,7 +16,8 @@ export interface StoredFact {
 export interface RegisterUnderTest extends AsyncDisposable {
   /** As another agent of the post would open it, or the same one after a restart; undefined: not configured. */
   open(headcount: number | undefined): Promise<Register>;
-  decisions(): Promise<StoredDecision[]>;
+  /** What is in the audit, oldest first. */
+  decisions(): Promise<AuditRecord[]>;
   /** Events of enrolment, oldest first. */
   events(): Promise<StoredFact[]>;
 }
@@ -69,16 +61,16 @@ export function registerConformance(
       expect(reason).toMatch(/5 of 5 .* headcount 40, row 1 of Order .* No\. 1358 .* No\. 994/);
       expect(await register.standing('C6')).toMatchObject({ kind: 'refused', reason });
       const { citation, id } = editionAt(Date.now());
-      expect((await store.decisions()).at(-1)).toEqual({
+      expect((await store.decisions()).at(-1)).toMatchObject({
         serialNumber: 'C6',
-        decision: 'refused',
+        act: 'refused',
         by: 'aigerim',
         reason,
         headcount: 40,
         quota: 5,
-        enrolledBefore: 5,
+        enrolled: 5,
         row: 1,
-        edition: id,
+        editionId: id,
       });
       expect((await store.events()).at(-1)).toEqual({
         type: 'enrolment-refused',
@@ -93,8 +85,48 @@ export function registerConformance(
           enrolled: 5,
           row: 1,
           citation,
+          auditNumber: 6,
+          auditHash: (await register.audit(5, 1))[0]?.hash,
         },
       });
+    });
+
+    test('keeps an audit whose every record follows from the one before, in pages', async () => {
+      await using store = await make();
+      const register = await store.open(1);
+      await fill(register, 6);
+      await register.retire(retirement('C1'));
+      await register.replace({ ...enrolment('C7'), replaces: 'C2', cause: 'broken', note: '' });
+      const links = [...(await register.audit(0, 4)), ...(await register.audit(4, 100))];
+      const chain = new ChainCheck();
+      for (const link of links) chain.accept(link);
+      expect(chain).toMatchObject({ problem: undefined, head: (await register.usage()).audit });
+      const records = links.map(({ record }) => auditRecord.parse(JSON.parse(record ?? '')));
+      expect(records.map(({ number }) => number)).toEqual(links.map((_, index) => index + 1));
+      expect(records.slice(5)).toMatchObject([
+        { act: 'refused', serialNumber: 'C6', before: 'unknown', after: 'refused' },
+        { act: 'retired', serialNumber: 'C1', before: 'enrolled', after: 'retired', cause: 'broken' },
+        { act: 'retired', serialNumber: 'C2', replacedBy: 'C7' },
+        { act: 'enrolled', serialNumber: 'C7', before: 'unknown', after: 'enrolled', replaces: 'C2' },
+      ]);
+      expect(records.every(({ station, by }) => station.startsWith('d/p/') && by === 'aigerim')).toBe(true);
+      const told = (await store.events()).map(({ data }) => data['auditHash']);
+      expect(told).toEqual(links.map(({ hash }) => hash));
+    });
+
+    test('fixes the day of commissioning at the first enrolment, or as it is stated', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      const commissioned = async (serialNumber: string): Promise<unknown> => {
+        const standing = await register.standing(serialNumber);
+        return standing.kind === 'unknown' ? undefined : standing.commissionedOn;
+      };
+      await register.enrol(enrolment('C1'));
+      expect(await commissioned('C1')).toBe(dayOf(Date.now()));
+      await register.enrol({ ...enrolment('C2'), commissionedOn: '2021-02-28' });
+      await register.retire(retirement('C2'));
+      await register.enrol(enrolment('C2'));
+      expect(await commissioned('C2')).toBe('2021-02-28');
     });
 
     test('records every enrolment and retirement with who, when, why and the numbers, and as an event', async () => {
@@ -104,13 +136,13 @@ export function registerConformance(
       await register.retire(retirement('C1'));
       expect(await store.decisions()).toMatchObject([
         {
-          decision: 'enrolled',
+          act: 'enrolled',
           by: 'aigerim',
           reason: 'delivery of 22 November',
-          enrolledBefore: 0,
+          enrolled: 0,
           quota: 5,
         },
-        { decision: 'retired', by: 'aigerim', reason: 'broken: lens cracked', enrolledBefore: 1, quota: 5 },
+        { act: 'retired', by: 'aigerim', reason: 'broken: lens cracked', enrolled: 1, quota: 5 },
       ]);
       expect(await store.events()).toMatchObject([
         { type: 'camera-enrolled', data: { serialNumber: 'C1', hasKey: true, enrolled: 0 } },
@@ -128,7 +160,7 @@ export function registerConformance(
       expect(await register.enrol(enrolment('C1'))).toMatchObject({ kind: 'enrolled', isNew: false });
       await register.retire(retirement('C1'));
       await register.retire(retirement('C1'));
-      expect((await store.decisions()).map(({ decision }) => decision)).toEqual(['enrolled', 'retired']);
+      expect((await store.decisions()).map(({ act }) => act)).toEqual(['enrolled', 'retired']);
       expect(await store.events()).toHaveLength(2);
       expect(await register.usage()).toMatchObject({ enrolled: 0, refused: 0 });
     });
@@ -244,8 +276,8 @@ export function registerConformance(
       expect(await register.standing('N1')).toMatchObject({ kind: 'enrolled', publicKey: key(9) });
       const decided = (await store.decisions()).slice(-2);
       expect(decided).toMatchObject([
-        { serialNumber: 'C1', decision: 'retired', enrolledBefore: 10 },
-        { serialNumber: 'N1', decision: 'enrolled', enrolledBefore: 9 },
+        { serialNumber: 'C1', act: 'retired', enrolled: 10 },
+        { serialNumber: 'N1', act: 'enrolled', enrolled: 9 },
       ]);
       await expect(register.replace(replacement('C1', 'N2'))).rejects.toMatchObject({
         code: 'enrolment.unknown-camera',
@@ -307,13 +339,16 @@ export function registerConformance(
 async function checkHistory(store: RegisterUnderTest, register: Register, quota: number): Promise<void> {
   const enrolled = new Set<string>();
   const decisions = await store.decisions();
-  for (const { decision, serialNumber, enrolledBefore } of decisions) {
+  for (const { act, serialNumber = '', enrolled: enrolledBefore } of decisions) {
     expect(enrolledBefore).toBe(enrolled.size);
-    if (decision === 'enrolled') enrolled.add(serialNumber);
-    if (decision === 'retired') expect(enrolled.delete(serialNumber)).toBe(true);
-    if (decision === 'refused') expect(enrolled.has(serialNumber)).toBe(false);
+    if (act === 'enrolled') enrolled.add(serialNumber);
+    if (act === 'retired') expect(enrolled.delete(serialNumber)).toBe(true);
+    if (act === 'refused') expect(enrolled.has(serialNumber)).toBe(false);
     expect(enrolled.size).toBeLessThanOrEqual(quota);
   }
+  const chain = new ChainCheck();
+  for (const link of await register.audit(0, 10_000)) chain.accept(link);
+  expect(chain).toMatchObject({ problem: undefined, head: (await register.usage()).audit });
   const listed = (await register.list()).filter(({ state }) => state === 'enrolled');
   expect(new Set(listed.map(({ serialNumber }) => serialNumber))).toEqual(enrolled);
   expect((await register.usage()).enrolled).toBe(enrolled.size);
@@ -321,8 +356,10 @@ async function checkHistory(store: RegisterUnderTest, register: Register, quota:
     enrolled: 'camera-enrolled',
     refused: 'enrolment-refused',
     retired: 'camera-retired',
+    'assignment-installed': '',
+    'register-confirmed': '',
   } as const;
   expect((await store.events()).map(({ type, data }) => [type, data['serialNumber']])).toEqual(
-    decisions.map(({ decision, serialNumber }) => [types[decision], serialNumber]),
+    decisions.map(({ act, serialNumber }) => [types[act], serialNumber]),
   );
 }

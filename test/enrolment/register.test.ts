@@ -6,26 +6,20 @@ import { SqliteRegister } from '../../agent/enrolment/sqlite-register.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { Database } from '../../agent/state/database.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
-import { registerConformance, type RegisterUnderTest, type StoredDecision } from './register-conformance.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
+import { registerConformance, type RegisterUnderTest } from './register-conformance.ts';
 
 registerConformance('SQLite', { runs: 8 }, async (): Promise<RegisterUnderTest> => {
   const folder = mkdtempSync(join(tmpdir(), 'dock-register-'));
   const db = new Database(join(folder, 'station.db'));
   const outbox = new Outbox(db, systemClock, systemRandom);
   return {
-    open: async (headcount) => new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(headcount), "d/p/s"),
+    open: async (headcount) =>
+      new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(headcount), 'd/p/s'),
     decisions: async () =>
-      db.all('SELECT * FROM enrolment_decision ORDER BY id').map((row) => ({
-        serialNumber: String(row['serial_number']),
-        decision: String(row['decision']) as StoredDecision['decision'],
-        by: String(row['by']),
-        reason: String(row['reason']),
-        headcount: Number(row['headcount']),
-        quota: Number(row['quota']),
-        enrolledBefore: Number(row['enrolled_before']),
-        row: Number(row['norm_row']),
-        edition: String(row['norm_edition']),
-      })),
+      db
+        .all('SELECT record FROM audit ORDER BY number')
+        .map(({ record }) => auditRecord.parse(JSON.parse(String(record)))),
     events: async () => outbox.after(0, 10_000).map(({ type, data }) => ({ type, data })),
     [Symbol.asyncDispose]: async () => {
       db[Symbol.dispose]();

@@ -28,7 +28,7 @@ function station() {
   const db = new Database(':memory:');
   const outbox = new Outbox(db, systemClock, systemRandom);
   return {
-    register: new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(40), "d/p/s"),
+    register: new SqliteRegister(db, outbox, systemClock, unsignedHeadcount(40), 'd/p/s'),
     attachments: new ProvenAttachments(db, clock, 30_000),
     policy: 'automatic' as const,
     random: systemRandom,

@@ -1,3 +1,5 @@
+import { ChainCheck, type AuditLink } from '../../agent/enrolment/audit-chain.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import type pg from 'pg';
 import { systemClock } from '../../dock/host/system-clock.ts';
 import { owner, RegisterDatabase } from '../support/register-database.ts';
@@ -18,10 +20,11 @@ export const deliberateBugs = {
     DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.objection'::regproc), 'BEGIN',
       'BEGIN PERFORM pg_sleep(0.002);'); END $$;`,
   'a request has no id': `
-    DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.act'::regproc), 'AND station = me.role', 'AND false'); END $$;
+    DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.act'::regproc), 'AND post_id = me.post_id ORDER BY', 'AND false ORDER BY'); END $$;
     DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.act'::regproc),
       'IF standing = ''enrolled'' THEN answer := jsonb_build_object(''kind'', ''enrolled'', ''isNew'', false);',
-      'IF standing = ''enrolled'' THEN PERFORM dock.decide(me.post_id, me.role, request, usage, serial, ''enrolled'', '''');
+      'IF standing = ''enrolled'' THEN PERFORM dock.note(me.post_id, me.role, request, usage, ''enrolled'', '''',
+          jsonb_build_object(''serialNumber'', serial));
         answer := jsonb_build_object(''kind'', ''enrolled'', ''isNew'', true);'); END $$;`,
   'an answer before the commit is durable': `ALTER DATABASE register SET synchronous_commit = off;`,
 } as const;
@@ -93,18 +96,19 @@ export class RegisterCluster implements AsyncDisposable {
       await client.query('BEGIN');
       await client.query('SELECT FROM dock.post WHERE name = $1 FOR UPDATE', [post]);
       const where = 'WHERE post_id = (SELECT id FROM dock.post WHERE name = $1)';
-      const log = await client.query(`SELECT * FROM dock.decision ${where} ORDER BY id`, [post]);
+      const log = await client.query(`SELECT * FROM dock.audit ${where} ORDER BY number`, [post]);
       const now = await client.query(`SELECT * FROM dock.enrolment ${where} AND state = 'enrolled'`, [post]);
       await client.query('COMMIT');
-      return { decisions: log.rows, enrolled: now.rows };
+      return { decisions: log.rows as (AuditLink & { request_id: string })[], enrolled: now.rows };
     });
+    const chain = new ChainCheck();
+    for (const link of decisions) chain.accept(link);
+    if (chain.problem !== undefined) throw new Error(`audit of ${post}: ${chain.problem}`);
     return {
-      decisions: decisions.map((row) => ({
-        requestId: String(row['request_id']),
-        serialNumber: String(row['serial_number']),
-        decision: String(row['decision']),
-        enrolledBefore: Number(row['enrolled_before']),
-      })),
+      decisions: decisions.map(({ request_id: requestId, record }) => {
+        const { serialNumber = '', act, enrolled } = auditRecord.parse(JSON.parse(record ?? ''));
+        return { requestId, serialNumber, decision: act, enrolledBefore: enrolled };
+      }),
       enrolledAtEnd: enrolled.map((row) => String(row['serial_number'])),
     };
   }

@@ -62,7 +62,7 @@ export class ReportingStation implements AsyncDisposable {
     this.clock = clock;
     this.db = new Database(join(this.#folder, 'station.db'));
     this.outbox = new Outbox(this.db, clock, systemRandom);
-    this.register = new SqliteRegister(this.db, this.outbox, clock, unsignedHeadcount(40), "d/p/s");
+    this.register = new SqliteRegister(this.db, this.outbox, clock, unsignedHeadcount(40), 'd/p/s');
     this.board = new BayBoard(clock, [1]);
     const { db, board, register, outbox, topics } = this;
     this.#documents = new StateDocuments({ clock, db, board, register, outbox, topics });

@@ -83,7 +83,7 @@ const result = await runDockingSession(
     db,
     outbox,
     vault,
-    register: new SqliteRegister(db, outbox, clock, unsignedHeadcount(40), "d/p/s"),
+    register: new SqliteRegister(db, outbox, clock, unsignedHeadcount(40), 'd/p/s'),
     attachments: new ProvenAttachments(db, clock, 30_000),
     catalogue: new Catalogue(db),
     checkStationClock: async () => ({ isTrusted: true, evidence: 'a test' }),

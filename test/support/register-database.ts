@@ -90,7 +90,11 @@ export class RegisterStation implements AsyncDisposable {
       server,
       db,
       outbox,
-      headcount: unsignedHeadcount(headcount),
+      assignments: {
+        headcount: unsignedHeadcount(headcount),
+        unaudited: () => [],
+        audited: () => undefined,
+      },
       clock: systemClock,
       random: systemRandom,
     });

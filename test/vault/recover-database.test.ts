@@ -313,7 +313,7 @@ describe('a register after a loss', () => {
     const { bench } = await stationWithTwo();
     using _ = bench;
     const register = (): SqliteRegister =>
-      new SqliteRegister(bench.db, bench.outbox, systemClock, unsignedHeadcount(40), "d/p/s");
+      new SqliteRegister(bench.db, bench.outbox, systemClock, unsignedHeadcount(40), 'd/p/s');
     await register().enrol({ serialNumber: 'BC-1', by: 'automatic', reason: '' });
     await bench.backUp();
     await register().enrol({ serialNumber: 'BC-2', by: 'automatic', reason: '' });
@@ -481,7 +481,7 @@ describe('history', () => {
   test('forgets strangers that are long gone or too many, and never whom the post has enrolled or retired', async () => {
     using bench = new LostBench();
     const now = systemClock.now();
-    const register = new SqliteRegister(bench.db, bench.outbox, systemClock, unsignedHeadcount(40), "d/p/s");
+    const register = new SqliteRegister(bench.db, bench.outbox, systemClock, unsignedHeadcount(40), 'd/p/s');
     const see = (serialNumber: string, lastDockedAt: number): number =>
       bench.db.run(
         "INSERT INTO camera VALUES (?, 'M', '1', 'A', NULL, 0, ?, 1, NULL)",

@@ -198,7 +198,7 @@ BEGIN
     (SELECT min(n) FROM generate_series(1, (usage->>'quota')::integer) n
       WHERE n NOT IN (SELECT place FROM dock.enrolment WHERE post_id = post AND place IS NOT NULL)),
     decode(request->>'publicKey', 'hex'), dock.now_ms(), request->>'by', request->>'reason',
-    coalesce((request->>'commissionedOn')::date, (now() AT TIME ZONE 'UTC+5')::date))
+    coalesce((request->>'commissionedOn')::date, (now() AT TIME ZONE 'UTC' + interval '5 hours')::date))
   ON CONFLICT (post_id, serial_number) DO UPDATE SET state = 'enrolled', place = excluded.place,
     public_key = excluded.public_key, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
     reason = excluded.reason, commissioned_on = coalesce((request->>'commissionedOn')::date,

@@ -17,6 +17,7 @@ import { stationBays, watchPorts } from './session/station-bays.ts';
 import type { ErrorCode } from '../protocol/error-catalogue.ts';
 import { asDockError } from '../protocol/errors.ts';
 import { nextCount } from './state/counters.ts';
+import { watchServiceLife } from './enrolment/service-life.ts';
 import { runUpkeep } from './state/upkeep.ts';
 import { openStation, recoverStation, type Station } from './station.ts';
 import { version } from './version.ts';
@@ -104,6 +105,7 @@ export async function startAgent(
   const reporterRun = reporter.run(reporting.signal);
   const commandRun = commands.run(effects, signal);
   const registerRun = register.run?.(signal);
+  const serviceLifeRun = watchServiceLife(station, signal);
   const inboxRun = assignmentInbox?.run(signal);
   const healthRun = host.healthSources && health.run(signal);
   log.info('agent-started', {
@@ -135,7 +137,8 @@ export async function startAgent(
       {
         what: 'bays',
         ms: 8000,
-        run: () => Promise.all([bayRuns, commandRun, healthRun, watchRun, registerRun, inboxRun]),
+        run: () =>
+          Promise.all([bayRuns, commandRun, healthRun, watchRun, registerRun, serviceLifeRun, inboxRun]),
       },
       { what: 'last event', ms: 1000, run: async () => outbox.record('agent-stopping', {}) },
       { what: 'report', ms: 5000, run: endReport },

@@ -15,6 +15,7 @@ export const logEvents = [
   'broker-credentials-unusable',
   'broker-lost',
   'assignment-failed',
+  'service-life-failed',
   'command-failed',
   'commands-dropped',
   'configuration-not-reloaded',

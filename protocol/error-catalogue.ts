@@ -338,6 +338,16 @@ export const errorCatalogue = {
     nextStep:
       'Enrolled cameras are served. Check the network and the server named under [register]; then dock it again.',
   },
+  'camera.service-life-over': {
+    disposition: 'operator',
+    meaning: 'the service life of an enrolled camera is over',
+    nextStep: 'Replace it (dockctl replace), or retire it; until then it is emptied like any other.',
+  },
+  'enrolment.own-register': {
+    disposition: 'operator',
+    meaning: 'this station has a register of its own, so that no other post is in it',
+    nextStep: 'Retire the camera here (dockctl retire … transferred) and enrol it there.',
+  },
   'enrolment.at-another-post': {
     disposition: 'operator',
     meaning: 'this camera is enrolled at another post',

@@ -2,6 +2,7 @@
 // that version would hold. Run it once for each new version and commit what it prints; never change an old one.
 //   node scripts/database-fixture.ts 3 > test/config/databases/v3.sql
 import { DatabaseSync, type SQLOutputValue } from 'node:sqlite';
+import { sha256 } from '../agent/enrolment/audit-chain.ts';
 import { applicationId, migrations } from '../agent/state/migrations.ts';
 
 const digest = (letter: string): string => letter.repeat(64);
@@ -79,6 +80,9 @@ const rows: readonly string[] = [
      (SELECT max(total_bytes) FROM event) + 2);
   INSERT INTO waiting_event VALUES (44, 'must');
   `,
+  `
+  UPDATE enrolment SET service_reported = 12 WHERE serial_number = 'BC-1001';
+  `,
 ];
 
 const version = Number(process.argv[2]);
@@ -86,6 +90,7 @@ if (!Number.isInteger(version) || version < 1 || version > Math.min(migrations.l
   throw new Error(`a version from 1 to ${Math.min(migrations.length, rows.length)} that has rows`);
 }
 const db = new DatabaseSync(':memory:');
+db.function('sha256', { deterministic: true }, (text) => sha256(String(text)));
 for (let index = 0; index < version; index++) {
   db.exec(migrations[index] ?? '');
   db.exec(rows[index] ?? '');

@@ -1,5 +1,4 @@
-import { Argument, type Command } from 'commander';
-import { retireCauses } from '../../protocol/norm/retire-causes.ts';
+import type { Command } from 'commander';
 import { askAgent, askForResult } from '../control/client.ts';
 import type { ControlRequestName } from '../control/requests.ts';
 import { wholeNumber } from './arguments.ts';
@@ -7,17 +6,14 @@ import { bytes, offset, printable, table, type Output } from './output.ts';
 import type {
   BaysAnswer,
   CamerasAnswer,
-  EnrolAnswer,
   EventLine,
   FaultsAnswer,
   RecordingsAnswer,
-  RetireAnswer,
   SessionsAnswer,
   StatusAnswer,
   VerifyAnswer,
 } from './answers.ts';
 import { showQuota } from './norm-commands.ts';
-import { userName } from './user-name.ts';
 import { errorText } from './words/error-texts.ts';
 import type { Language } from './words/language.ts';
 import { stationWords } from './words/station-words.ts';
@@ -72,33 +68,6 @@ export function addAgentCommands(program: Command, context: CommandContext): voi
     .command('faults')
     .description('what went wrong between bays and cameras, and which of them is to blame')
     .action(async () => context.output().result(await ask<FaultsAnswer>('faults'), showFaults));
-
-  program
-    .command('enrol')
-    .description('let a camera count against the quota of the post')
-    .argument('<serial>', 'serial number of the camera')
-    .option('--reason <text>', 'why, for the record')
-    .addHelpText('after', '\nExample:\n  dockctl enrol BC-1006 --reason "delivery of 22 November"')
-    .action(async (serialNumber: string, { reason }: { reason?: string }) => {
-      const answer = await ask<EnrolAnswer>('enrol', { serialNumber, by: userName(), reason });
-      context.output().result(answer, showEnrolled);
-      if (answer.kind === 'refused') process.exitCode = 3;
-    });
-
-  program
-    .command('retire')
-    .description('a camera no longer counts: lost, broken, too old, moved to another post')
-    .argument('<serial>', 'serial number of the camera')
-    .addArgument(new Argument('<cause>', 'why').choices(retireCauses))
-    .option('--note <text>', 'for the record')
-    .addHelpText('after', '\nExample:\n  dockctl retire BC-1003 broken --note "lens cracked, act no. 14"')
-    .action(async (serialNumber: string, cause: string, { note }: { note?: string }) => {
-      const answer = await ask<RetireAnswer>('retire', { serialNumber, by: userName(), cause, note });
-      context.output().result(answer, ({ usage }, language) => {
-        const words = stationWords[language];
-        return `${words.retired({ camera: serialNumber })} ${words.places(usage)}`;
-      });
-    });
 
   program
     .command('verify')
@@ -273,17 +242,6 @@ function showFaults({ faults, verdicts }: FaultsAnswer, language: Language): str
     lastAt.slice(0, 19),
   ]);
   return `${table(words.faultHead, rows, [0, 3])}\n${blamed.join('\n') || words.cannotTell}`;
-}
-
-function showEnrolled(answer: EnrolAnswer, language: Language): string {
-  const words = stationWords[language];
-  const camera = answer.serialNumber;
-  if (answer.kind === 'refused') {
-    const reason = language === 'en' ? answer.reason : errorText(answer.code, language).meaning;
-    return `${words.refused({ camera, reason })}\n${words.places(answer.usage)}`;
-  }
-  const done = answer.isNew ? words.enrolled({ camera }) : words.enrolledBefore({ camera });
-  return `${done} ${words.places(answer.usage)}`;
 }
 
 function showVerified(result: VerifyAnswer, language: Language): string {

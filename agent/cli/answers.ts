@@ -4,6 +4,7 @@ import type { CameraHealth } from '../../dock/camera/camera.ts';
 import type { EventEnvelope } from '../../protocol/mqtt/events.ts';
 import type { IsoTimes } from '../control/iso-times.ts';
 import type { PostAssignment } from '../../protocol/norm/assignment.ts';
+import type { AuditHead, AuditLink } from '../enrolment/audit-chain.ts';
 import type { RetirementPlan } from '../enrolment/above-quota.ts';
 import type { EnrolmentDecision, QuotaUsage } from '../enrolment/register.ts';
 import type { HealthProblem } from '../health/assess.ts';
@@ -62,6 +63,8 @@ export interface CamerasAnswer {
     readonly enrolmentReason: string | null;
     readonly enrolmentChangedAt: string | null;
     readonly enrolmentChangedBy: string | null;
+    readonly commissionedOn: string | null;
+    readonly serviceEndsOn: string | null;
     readonly hasKey: boolean;
     readonly dockedInBay: number | null;
     readonly model: string | null;
@@ -106,6 +109,14 @@ export interface SessionsAnswer {
 }
 
 export type EnrolAnswer = EnrolmentDecision & { readonly serialNumber: string };
+
+export type ReplaceAnswer = EnrolAnswer & { readonly replaces: string };
+
+export interface AuditAnswer {
+  /** Behind the number asked for, in order. */
+  readonly records: readonly AuditLink[];
+  readonly head: AuditHead;
+}
 
 export interface RetireAnswer {
   readonly serialNumber: string;

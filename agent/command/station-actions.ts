@@ -7,8 +7,10 @@ import type {
   EnrolmentDecision,
   EnrolRequest,
   QuotaUsage,
-  Register,
+  ReplaceRequest,
   RetireRequest,
+  StationRegister,
+  TransferRequest,
 } from '../enrolment/register.ts';
 import type { BayBoard } from '../session/bay-board.ts';
 import type { BayLoop } from '../session/bay-loop.ts';
@@ -17,7 +19,7 @@ import type { Database } from '../state/database.ts';
 export interface ActionParts {
   readonly clock: Clock;
   readonly db: Database;
-  readonly register: Register;
+  readonly register: StationRegister;
   readonly assignments: Assignments;
   readonly board: BayBoard;
   readonly bays: readonly BayLoop[];
@@ -87,10 +89,9 @@ export class StationActions {
   async enrol(
     request: Omit<EnrolRequest, 'publicKey'>,
   ): Promise<EnrolmentDecision & { serialNumber: string }> {
-    const { db, register } = this.#parts;
+    const { register } = this.#parts;
     const serialNumber = parseSerialNumber(request.serialNumber);
-    const key = db.get('SELECT public_key FROM camera WHERE serial_number = ?', serialNumber)?.['public_key'];
-    const publicKey = key instanceof Uint8Array ? key : undefined;
+    const publicKey = this.#keyOf(serialNumber);
     const decision = await register.enrol({ ...request, serialNumber, publicKey });
     // Only what changes something is worth another session of every docked camera.
     if (decision.kind === 'enrolled' && decision.isNew) this.#nudgeWaiting(serialNumber);
@@ -105,9 +106,41 @@ export class StationActions {
     return { serialNumber, retired: true, usage: await register.usage() };
   }
 
+  /** Errors: `enrolment.unknown-camera`, `enrolment.register-unreachable`. */
+  async replace(
+    request: Omit<ReplaceRequest, 'publicKey'>,
+  ): Promise<EnrolmentDecision & { serialNumber: string; replaces: string }> {
+    const { register } = this.#parts;
+    const serialNumber = parseSerialNumber(request.serialNumber);
+    const replaces = parseSerialNumber(request.replaces);
+    if (serialNumber === replaces)
+      throw new DockError('control.bad-request', 'a camera cannot replace itself');
+    const publicKey = this.#keyOf(serialNumber);
+    const decision = await register.replace({ ...request, serialNumber, replaces, publicKey });
+    if (decision.kind === 'enrolled' && decision.isNew) this.#nudgeWaiting(serialNumber);
+    return { serialNumber, replaces, ...decision };
+  }
+
+  /** Errors: `enrolment.unknown-camera`, `enrolment.own-register`, `enrolment.register-unreachable`. */
+  async transfer(request: TransferRequest): Promise<EnrolmentDecision & { serialNumber: string }> {
+    const { register } = this.#parts;
+    if (!register.transfer) throw new DockError('enrolment.own-register');
+    const serialNumber = parseSerialNumber(request.serialNumber);
+    const decision = await register.transfer({ ...request, serialNumber });
+    if (decision.kind === 'enrolled') this.#nudgeWaiting(serialNumber);
+    return { serialNumber, ...decision };
+  }
+
   /** Errors: `assignment.*`. */
   async installAssignment(jws: string, by: string): Promise<PostAssignment> {
     return await this.#parts.assignments.install(jws, by);
+  }
+
+  /** That a camera has shown here. */
+  #keyOf(serialNumber: string): Uint8Array | undefined {
+    const row = this.#parts.db.get('SELECT public_key FROM camera WHERE serial_number = ?', serialNumber);
+    const key = row?.['public_key'];
+    return key instanceof Uint8Array ? key : undefined;
   }
 
   #bays({ bay }: OneBayOrAll): readonly BayLoop[] {

@@ -1,5 +1,7 @@
 import { parseSerialNumber } from '../../dock/camera/serial-number.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
+import { editionAt } from '../../protocol/norm/quota.ts';
+import { serviceEndsOn } from '../../protocol/norm/service-life.ts';
 import { asDockError, DockError } from '../../protocol/errors.ts';
 import type { StationActions } from '../command/station-actions.ts';
 import type { FlightRecorder } from '../flight/flight-recorder.ts';
@@ -67,6 +69,10 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
             enrolmentReason: enrolment?.reason ?? null,
             enrolmentChangedAt: enrolment ? iso(enrolment.changedAt) : null,
             enrolmentChangedBy: enrolment?.changedBy ?? null,
+            commissionedOn: enrolment?.commissionedOn ?? null,
+            serviceEndsOn: enrolment?.commissionedOn
+              ? serviceEndsOn(enrolment.commissionedOn, editionAt(clock.now()))
+              : null,
             hasKey: enrolment
               ? enrolment.publicKey !== undefined
               : camera?.['public_key'] instanceof Uint8Array,
@@ -121,6 +127,12 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
 
     enrol: (request) => actions.enrol(request),
     retire: (request) => actions.retire(request),
+    replace: (request) => actions.replace(request),
+    transfer: (request) => actions.transfer(request),
+    audit: async ({ after, limit }) => ({
+      records: await register.audit(after, limit),
+      head: (await register.usage()).audit,
+    }),
     pull: async (request) => actions.pull(request),
     pause: async (request) => actions.pause(request),
     resume: async (request) => actions.resume(request),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { topicLevel } from '../../protocol/mqtt/topics.ts';
 import { retireCauses } from '../../protocol/norm/retire-causes.ts';
 
 /**
@@ -7,6 +8,9 @@ import { retireCauses } from '../../protocol/norm/retire-causes.ts';
  */
 const serialNumber = z.string().min(1).max(128);
 const by = z.string().min(1).max(128);
+const note = z.string().max(500).default('');
+const reason = z.string().max(500).default('enrolled by hand');
+const commissionedOn = z.iso.date().optional();
 const bay = z.int().min(1).max(999).optional();
 
 export const controlRequests = {
@@ -22,13 +26,29 @@ export const controlRequests = {
     limit: z.int().min(1).max(10_000).default(50),
     before: z.string().max(64).optional(),
   }),
-  enrol: z.strictObject({ serialNumber, by, reason: z.string().max(500).default('enrolled by hand') }),
+  enrol: z.strictObject({ serialNumber, by, reason, commissionedOn }),
   retire: z.strictObject({
     serialNumber,
     by,
     cause: z.enum(retireCauses),
-    note: z.string().max(500).default(''),
+    note,
   }),
+  replace: z.strictObject({
+    replaces: serialNumber,
+    serialNumber,
+    by,
+    reason,
+    cause: z.enum(retireCauses),
+    note,
+    commissionedOn,
+  }),
+  transfer: z.strictObject({
+    serialNumber,
+    to: z.strictObject({ department: z.string().regex(topicLevel), post: z.string().regex(topicLevel) }),
+    by,
+    note,
+  }),
+  audit: z.strictObject({ after: z.int().min(0), limit: z.int().min(1).max(1000) }),
   pull: z.strictObject({ bay, serialNumber: serialNumber.optional() }),
   pause: z.strictObject({ bay, by, forSeconds: z.int().min(1).max(86_400).default(3600) }),
   resume: z.strictObject({ bay }),

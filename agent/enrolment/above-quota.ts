@@ -6,7 +6,11 @@ export interface RetirementPlan {
   /** How many have to be retired until the quota is kept. */
   readonly surplus: number;
   /** The ones in service longest, oldest first. */
-  readonly retire: readonly { readonly serialNumber: string; readonly enrolledAt: number }[];
+  readonly retire: readonly {
+    readonly serialNumber: string;
+    readonly commissionedOn: string;
+    readonly enrolledAt: number;
+  }[];
 }
 
 /** A proposal: which camera goes is decided by people, and nobody is thrown out. */
@@ -17,9 +21,22 @@ export function retirementPlan(
   const surplus = Math.max(0, usage.enrolled - usage.quota);
   const oldestFirst = enrolments
     .filter(({ state }) => state === 'enrolled')
-    .map(({ serialNumber, changedAt }) => ({ serialNumber, enrolledAt: changedAt }))
-    .sort((a, b) => a.enrolledAt - b.enrolledAt || (a.serialNumber < b.serialNumber ? -1 : 1));
+    .map(({ serialNumber, commissionedOn = '', changedAt }) => ({
+      serialNumber,
+      commissionedOn,
+      enrolledAt: changedAt,
+    }))
+    .sort(
+      (a, b) =>
+        compare(a.commissionedOn, b.commissionedOn) ||
+        a.enrolledAt - b.enrolledAt ||
+        compare(a.serialNumber, b.serialNumber),
+    );
   return { surplus, retire: oldestFirst.slice(0, surplus) };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 export function aboveQuota({ enrolled, quota, headcount }: QuotaUsage): HealthProblem[] {

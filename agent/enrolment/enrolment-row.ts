@@ -1,4 +1,5 @@
 import type { Row } from '../state/database.ts';
+import type { ServiceReport } from '../../protocol/norm/service-life.ts';
 import type { Enrolment, EnrolmentState } from './register.ts';
 
 /** A row of the table enrolment in the station's database. */
@@ -12,5 +13,8 @@ export function enrolmentOf(row: Row): Enrolment {
     reason: String(row['reason']),
     ...(key instanceof Uint8Array && { publicKey: key }),
     ...(row['commissioned_on'] !== null && { commissionedOn: String(row['commissioned_on']) }),
+    ...(row['service_reported'] !== null && {
+      serviceReported: Number(row['service_reported']) as ServiceReport,
+    }),
   };
 }

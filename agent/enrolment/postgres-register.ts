@@ -6,6 +6,7 @@ import type { Database } from '../state/database.ts';
 import type { Assignments } from './assignments.ts';
 import type { AuditLink } from './audit-chain.ts';
 import { refusalReason } from './refusal-reason.ts';
+import { dueReports } from './service-life.ts';
 import { RegisterCopyStore } from './register-copy-store.ts';
 import type { RegisterAnswer, RegisterRequest, RegisterServer } from './register-server.ts';
 import type {
@@ -17,6 +18,7 @@ import type {
   RetireRequest,
   Standing,
   StationRegister,
+  TransferRequest,
 } from './register.ts';
 
 /** How often a connected station looks whether another one has changed the register. */
@@ -132,13 +134,7 @@ export class PostgresRegister implements StationRegister {
     }
   }
 
-  /** To another post of the same register: leaves this quota and enters the other, or neither. */
-  async transfer(request: {
-    serialNumber: string;
-    to: { department: string; post: string };
-    by: string;
-    note: string;
-  }): Promise<EnrolmentDecision> {
+  async transfer(request: TransferRequest): Promise<EnrolmentDecision> {
     const { to, ...rest } = request;
     const cause = 'transferred';
     const reason = request.note ? `${cause}: ${request.note}` : cause;
@@ -157,6 +153,16 @@ export class PostgresRegister implements StationRegister {
   async list(): Promise<Enrolment[]> {
     await this.#refreshIfReachable();
     return this.#copy.list();
+  }
+
+  async reportServiceLife(day: string): Promise<void> {
+    for (const report of dueReports(this.#copy.list(), day)) {
+      const request = { ...this.#request('report-service-life'), by: 'automatic', reason: '', ...report };
+      await this.#act(request).catch((error: unknown) => {
+        if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+      });
+      if (!this.#isReachable) return;
+    }
   }
 
   async audit(number: number, limit: number): Promise<AuditLink[]> {

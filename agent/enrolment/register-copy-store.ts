@@ -140,20 +140,21 @@ export class RegisterCopyStore {
 
   #write({ usage, enrolments }: RegisterCopy): void {
     for (const enrolment of enrolments) {
-      const { serialNumber, state, publicKey, changedAt, changedBy, reason, commissionedOn } = enrolment;
+      const { serialNumber, state, publicKey, changedAt, changedBy, reason } = enrolment;
       this.#db.run(
-        `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on)
-         VALUES (?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on,
+           service_reported) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
            changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason,
-           commissioned_on = excluded.commissioned_on`,
+           commissioned_on = excluded.commissioned_on, service_reported = excluded.service_reported`,
         serialNumber,
         state,
         publicKey === null ? null : Buffer.from(publicKey, 'hex'),
         changedAt,
         changedBy,
         reason,
-        commissionedOn,
+        enrolment.commissionedOn,
+        enrolment.serviceReported,
       );
     }
     this.#db.run(
@@ -181,6 +182,9 @@ export class RegisterCopyStore {
     const told = { ...record, serialNumber, auditNumber, auditHash };
     if (act === 'enrolled') this.#outbox.record('camera-enrolled', { ...told, hasKey });
     if (act === 'refused') this.#outbox.record('enrolment-refused', { ...told, code });
+    const { commissionedOn = '', serviceEndsOn = '', months = 0 } = record;
+    if (act === 'service-life-due')
+      this.#outbox.record('service-life-due', { ...told, commissionedOn, serviceEndsOn, months });
     if (act === 'retired') this.#outbox.record('camera-retired', { ...told, cause, note });
   }
 }

@@ -158,6 +158,7 @@ const enrolment = z.object({
   changedBy: z.string(),
   reason: z.string(),
   commissionedOn: z.iso.date().nullable(),
+  serviceReported: z.number().nullable(),
 });
 
 const usage = z.object({
@@ -204,7 +205,15 @@ export type RegisterDecision = RegisterCopy['decisions'][number];
 
 /** As dock.act reads it. */
 export interface RegisterRequest {
-  readonly kind: 'enrol' | 'refuse' | 'retire' | 'replace' | 'transfer' | 'fix-key' | 'note-assignment';
+  readonly kind:
+    | 'enrol'
+    | 'refuse'
+    | 'retire'
+    | 'replace'
+    | 'transfer'
+    | 'fix-key'
+    | 'note-assignment'
+    | 'report-service-life';
   /** UUID: the same one is performed once. */
   readonly id: string;
   readonly serialNumber?: string;
@@ -224,6 +233,9 @@ export interface RegisterRequest {
   readonly post?: string;
   /** YYYY-MM-DD. */
   readonly commissionedOn?: string | undefined;
+  /** Of `report-service-life`. */
+  readonly serviceEndsOn?: string;
+  readonly months?: number;
   readonly headcount?: number | undefined;
   readonly headcountSource?: Headcount['headcountSource'];
   readonly assignmentNumber?: number | undefined;

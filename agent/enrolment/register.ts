@@ -1,5 +1,6 @@
 import type { RetireCause } from '../../protocol/norm/retire-causes.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
+import type { ServiceReport } from '../../protocol/norm/service-life.ts';
 import type { Quota } from '../../protocol/norm/quota.ts';
 import type { AuditHead, AuditLink } from './audit-chain.ts';
 import type { Headcount } from './headcount.ts';
@@ -28,6 +29,8 @@ export interface Register {
   replace(request: ReplaceRequest): Promise<EnrolmentDecision>;
   usage(): Promise<QuotaUsage>;
   list(): Promise<Enrolment[]>;
+  /** Records, once each, that the service life of enrolled cameras ends soon, as of `day` (YYYY-MM-DD). */
+  reportServiceLife(day: string): Promise<void>;
   /** The records of the audit behind `number`, in order. Errors: `enrolment.register-unreachable`. */
   audit(number: number, limit: number): Promise<AuditLink[]>;
 }
@@ -40,6 +43,11 @@ export interface StationRegister extends Register {
   confirm(by: string): boolean;
   /** As the register is known here now, without asking anybody. */
   knownUsage(): QuotaUsage;
+  /**
+   * To another post of the same register: leaves this quota and enters the other, or neither. Absent where the station
+   * has a register of its own. Errors: `enrolment.unknown-camera`.
+   */
+  transfer?(request: TransferRequest): Promise<EnrolmentDecision>;
   /** What it does by itself until `signal` aborts; absent where there is nothing. */
   run?(signal: AbortSignal): Promise<void>;
 }
@@ -58,6 +66,8 @@ export interface Enrolment {
   readonly reason: string;
   /** The day its service life began, YYYY-MM-DD; absent for one that was never enrolled. */
   readonly commissionedOn?: string;
+  /** The last report of its service life: so many months were left. */
+  readonly serviceReported?: ServiceReport;
 }
 
 export interface EnrolRequest {
@@ -80,6 +90,13 @@ export interface ReplaceRequest extends EnrolRequest {
   /** Serial number of the camera that makes room. */
   readonly replaces: string;
   readonly cause: RetireCause;
+  readonly note: string;
+}
+
+export interface TransferRequest {
+  readonly serialNumber: string;
+  readonly to: { readonly department: string; readonly post: string };
+  readonly by: string;
   readonly note: string;
 }
 

@@ -12,6 +12,7 @@ import { AuditLog } from './audit-log.ts';
 import type { Headcount } from './headcount.ts';
 import { auditNumbers, normNumbers, type RegisterAct } from './norm-numbers.ts';
 import { refusalReason } from './refusal-reason.ts';
+import { dueReports } from './service-life.ts';
 import type {
   Enrolment,
   EnrolmentDecision,
@@ -111,7 +112,30 @@ export class SqliteRegister implements StationRegister {
   }
 
   async list(): Promise<Enrolment[]> {
+    return this.#list();
+  }
+
+  #list(): Enrolment[] {
     return this.#db.all('SELECT * FROM enrolment ORDER BY serial_number').map(enrolmentOf);
+  }
+
+  async reportServiceLife(day: string): Promise<void> {
+    this.#db.transaction(() => {
+      for (const report of dueReports(this.#list(), day)) {
+        const { serialNumber, months } = report;
+        this.#db.run(
+          'UPDATE enrolment SET service_reported = ? WHERE serial_number = ?',
+          months,
+          serialNumber,
+        );
+        const usage = this.#usage();
+        const audited = this.#record(
+          { act: 'service-life-due', by: 'automatic', reason: '', ...report },
+          usage,
+        );
+        this.#outbox.record('service-life-due', { ...report, ...normNumbers(usage, audited) });
+      }
+    });
   }
 
   /** Puts those that are in no record yet into the audit. */
@@ -220,6 +244,7 @@ export class SqliteRegister implements StationRegister {
        VALUES (?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (serial_number) DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
          changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason,
+         service_reported = iif(commissioned_on IS excluded.commissioned_on, service_reported, NULL),
          commissioned_on = excluded.commissioned_on`,
       request.serialNumber,
       state,

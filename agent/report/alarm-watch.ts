@@ -3,6 +3,7 @@ import type { EventType } from '../../protocol/mqtt/events.ts';
 import type { Clock } from '../../dock/clock.ts';
 import { isHealthCode, type HealthProblem } from '../health/assess.ts';
 import { aboveQuota } from '../enrolment/above-quota.ts';
+import { pastServiceLife } from '../enrolment/service-life.ts';
 import type { Assignments } from '../enrolment/assignments.ts';
 import type { StationRegister } from '../enrolment/register.ts';
 import type { StationHealth } from '../health/station-health.ts';
@@ -36,6 +37,7 @@ const quotaEvents: ReadonlySet<EventType> = new Set([
   'camera-enrolled',
   'camera-retired',
   'assignment-installed',
+  'service-life-due',
 ]);
 const troubledPhases: ReadonlySet<string> = new Set(['attention', 'quarantined']);
 
@@ -85,6 +87,7 @@ export class AlarmWatch {
       ...reporter.problems(),
       ...assignments.problems({ isClockTrusted }),
       ...aboveQuota(register.knownUsage()),
+      ...pastServiceLife(this.#parts.db),
       ...this.#backlog(),
       ...this.#unaccounted(),
       ...this.#vault.values(),

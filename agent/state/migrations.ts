@@ -297,7 +297,9 @@ export const migrations: readonly string[] = [
 
   ALTER TABLE assignment ADD COLUMN is_audited INTEGER NOT NULL DEFAULT 0;
 
+  -- service_reported: months that were left at the last report of its service life.
   ALTER TABLE enrolment ADD COLUMN commissioned_on TEXT;
+  ALTER TABLE enrolment ADD COLUMN service_reported INTEGER;
   UPDATE enrolment SET commissioned_on = (SELECT date(min(decided_at) / 1000, 'unixepoch', '+5 hours')
     FROM enrolment_decision AS decision
     WHERE decision.serial_number = enrolment.serial_number AND decision = 'enrolled');

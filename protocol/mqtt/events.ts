@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { head } from './head.ts';
+import { serviceReport } from '../norm/service-life.ts';
 import { headcountSource } from './documents.ts';
 
 /**
@@ -62,10 +63,8 @@ export const eventTypes = {
     serialNumber,
     commissionedOn: z.iso.date(),
     serviceEndsOn: z.iso.date(),
-    months: z
-      .union([z.literal(12), z.literal(6), z.literal(3), z.literal(1), z.literal(0)])
-      .describe('before the end; 0: it is over. The camera is still emptied'),
-    citation: z.string(),
+    months: serviceReport.describe('before the end; 0: it is over. The camera is still emptied'),
+    ...norm,
   }),
   'assignment-installed': must({
     by,

@@ -39,7 +39,7 @@ export const exampleEvents: { readonly [T in EventType]: EventData<T> } = {
     commissionedOn: '2021-01-28',
     serviceEndsOn: '2028-01-28',
     months: 3,
-    citation: norm.citation,
+    ...norm,
   },
   'enrolment-refused': {
     serialNumber,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { headcountSource } from '../mqtt/documents.ts';
+import { serviceReport } from './service-life.ts';
 import { retireCauses } from './retire-causes.ts';
 
 /** What a camera is to the register. */
@@ -15,7 +16,14 @@ export const auditRecord = z.object({
   number: z.int().positive(),
   at: z.iso.datetime().describe('RFC 3339, UTC, by the clock of the register'),
   station: z.string().describe('department/post/station where it was done'),
-  act: z.enum(['enrolled', 'refused', 'retired', 'assignment-installed', 'register-confirmed']),
+  act: z.enum([
+    'enrolled',
+    'refused',
+    'retired',
+    'service-life-due',
+    'assignment-installed',
+    'register-confirmed',
+  ]),
   serialNumber: z.string().optional(),
   by: z.string(),
   reason: z.string(),
@@ -27,6 +35,8 @@ export const auditRecord = z.object({
   transferredTo: z.string().optional().describe('department/post'),
   transferredFrom: z.string().optional(),
   commissionedOn: z.iso.date().optional(),
+  serviceEndsOn: z.iso.date().optional(),
+  months: serviceReport.optional(),
   hasKey: z.boolean().optional(),
   before: standing.optional(),
   after: standing.optional(),

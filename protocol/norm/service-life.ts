@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { NormEdition } from './editions.ts';
 
 /** Kazakhstan has had one time since 1 March 2024: UTC+5. A day of the norm is a day there. */
@@ -17,10 +18,12 @@ export function serviceEndsOn(commissionedOn: string, { serviceLifeYears }: Norm
 }
 
 /** Before its end a service life is reported at so many months, and on the day. */
-export const reportedMonths = [12, 6, 3, 1, 0] as const;
+const reportedMonths = [12, 6, 3, 1, 0] as const;
+export const serviceReport = z.literal(reportedMonths);
+export type ServiceReport = z.output<typeof serviceReport>;
 
-/** The nearest of the reports that is due on `day`, in months before the end; undefined while there is more time. */
-export function reportDue(endsOn: string, day: string): (typeof reportedMonths)[number] | undefined {
+/** The nearest of the reports that is due on `day`; undefined while there is more time. */
+export function reportDue(endsOn: string, day: string): ServiceReport | undefined {
   return reportedMonths.findLast((months) => day >= monthsAfter(endsOn, -months));
 }
 

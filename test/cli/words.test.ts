@@ -3,12 +3,13 @@ import { describe, expect, test } from 'vitest';
 import { errorText } from '../../agent/cli/words/error-texts.ts';
 import { dockctlProgram } from '../../agent/cli/program.ts';
 import { languageOf, languages, plural, type Language, type Words } from '../../agent/cli/words/language.ts';
+import { registerWords } from '../../agent/cli/words/register-words.ts';
 import { stationWords } from '../../agent/cli/words/station-words.ts';
 import { errorCatalogue, type ErrorCode } from '../../protocol/error-catalogue.ts';
 
 // That nothing is missing the compiler says; here, that what is there says the same thing in each language.
 
-const catalogues: Readonly<Record<string, Words<object>>> = { stationWords };
+const catalogues: Readonly<Record<string, Words<object>>> = { stationWords, registerWords };
 const codes = Object.keys(errorCatalogue) as ErrorCode[];
 const translations = languages.filter((language) => language !== 'en');
 const cyrillic = /\p{Script=Cyrillic}/u;

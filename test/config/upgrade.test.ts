@@ -1,4 +1,6 @@
 // A station is upgraded over years: from each schema that was ever released, everything it knew is there afterwards.
+import { ChainCheck, type AuditLink } from '../../agent/enrolment/audit-chain.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +53,21 @@ test.each(versions)('schema %i becomes the newest with every value it held', (ve
   expect(before.size).toBeGreaterThan(8);
   new Database(file)[Symbol.dispose]();
   const after = contents(file);
+  // Since version 8 a chain of records.
+  const decisions = before.get('enrolment_decision');
+  before.delete('enrolment_decision');
+  if (decisions) {
+    const records = after.get('audit')?.map(({ record }) => auditRecord.parse(JSON.parse(String(record))));
+    const same = decisions.map(({ decision, serial_number, by, reason, headcount, quota, decided_at }) => ({
+      ...{ act: decision, serialNumber: serial_number, by, reason, headcount, quota },
+      at: new Date(Number(decided_at)).toISOString(),
+    }));
+    expect(records).toMatchObject(same);
+    expect(records).toHaveLength(decisions.length);
+    const chain = new ChainCheck();
+    for (const link of after.get('audit') ?? []) chain.accept(link as unknown as AuditLink);
+    expect(chain.problem).toBeUndefined();
+  }
   for (const [table, rows] of before) {
     expect(rows.length, `${table} has a row in the fixture`).toBeGreaterThan(0);
     // Since version 7 a table of its own.

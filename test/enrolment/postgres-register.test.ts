@@ -160,7 +160,7 @@ describe('the database itself', () => {
     },
   );
 
-  test('gives a station three functions, its own post, and nothing else', async () => {
+  test('gives a station four functions, its own post, and nothing else', async () => {
     const { database, station } = await full();
     for (const table of ['post', 'station', 'enrolment', 'audit', 'norm', 'refusal', 'migration']) {
       await expect(database.query(`SELECT * FROM dock.${table}`, [], station.role)).rejects.toThrow(
@@ -168,7 +168,7 @@ describe('the database itself', () => {
       );
     }
     await expect(
-      database.query("SELECT dock.take(1, 'x', '{}', '{}', 'X', 6)", [], station.role),
+      database.query("SELECT dock.take(1, 'x', '{}', '{}', 'X')", [], station.role),
     ).rejects.toThrow(/permission denied/);
     const callable = await database.query(
       `SELECT proname FROM pg_proc WHERE pronamespace = 'dock'::regnamespace

@@ -114,6 +114,39 @@ export function registerConformance(
       expect(told).toEqual(links.map(({ hash }) => hash));
     });
 
+    test('reports the end of a service life once at each mark, and only the nearest of several', async () => {
+      await using store = await make();
+      const register = await store.open(40);
+      await register.enrol({ ...enrolment('C1'), commissionedOn: '2021-03-31' });
+      await register.enrol({ ...enrolment('C2'), commissionedOn: '2026-01-01' });
+      await register.enrol({ ...enrolment('C3'), commissionedOn: '2021-03-31' });
+      await register.retire(retirement('C3'));
+      const days = [
+        '2027-03-30',
+        '2027-03-31',
+        '2027-04-01',
+        '2028-01-05',
+        '2028-02-28',
+        '2028-02-29',
+        '2028-04-02',
+      ];
+      const due: unknown[] = [];
+      for (const day of days) {
+        for (const _ of [1, 2]) await register.reportServiceLife(day);
+        const told = (await store.events()).filter(({ type }) => type === 'service-life-due');
+        due.push(told.at(-1)?.data['months'] ?? 'none', told.length);
+      }
+      // Six months before the end have passed unseen; and 31 February is 1 March.
+      expect(due).toEqual(['none', 0, 12, 1, 12, 1, 3, 2, 3, 2, 3, 2, 0, 3]);
+      const [last] = (await store.events()).slice(-1);
+      expect(last?.data).toMatchObject({
+        serialNumber: 'C1',
+        commissionedOn: '2021-03-31',
+        serviceEndsOn: '2028-03-31',
+      });
+      expect(await register.standing('C1')).toMatchObject({ kind: 'enrolled', serviceReported: 0 });
+    });
+
     test('fixes the day of commissioning at the first enrolment, or as it is stated', async () => {
       await using store = await make();
       const register = await store.open(40);
@@ -356,6 +389,7 @@ async function checkHistory(store: RegisterUnderTest, register: Register, quota:
     enrolled: 'camera-enrolled',
     refused: 'enrolment-refused',
     retired: 'camera-retired',
+    'service-life-due': 'service-life-due',
     'assignment-installed': '',
     'register-confirmed': '',
   } as const;

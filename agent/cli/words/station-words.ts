@@ -99,12 +99,6 @@ const english = {
   didNotSay: '(did not say)',
   cannotTell: 'Whether a bay or a camera is to blame cannot be told yet: try the camera in another bay.',
 
-  enrolled: (it: { camera: string }) => `${it.camera} is enrolled.`,
-  enrolledBefore: (it: { camera: string }) => `${it.camera} was enrolled already.`,
-  retired: (it: { camera: string }) => `${it.camera} is retired.`,
-  refused: (it: { camera: string; reason: string }) => `${it.camera} is refused: ${it.reason}`,
-  places: (it: { enrolled: number; quota: number }) => `${it.enrolled} of ${it.quota} places are taken.`,
-
   verifying: (it: { done: number; total: number }) => `${it.done} of ${it.total} recordings`,
   verified: (it: { checked: number; size: string; intact: number; damaged: number; missing: number }) =>
     `${plural('en', it.checked, { one: 'recording', other: 'recordings' })} read back (${it.size}): ${it.intact} intact, ${it.damaged} damaged, ${it.missing} missing`,
@@ -211,12 +205,6 @@ const russian: typeof english = {
     `Виноват регистратор ${camera}: отказал в гнёздах ${bays}, где другие хорошо работали.`,
   didNotSay: '(не назвался)',
   cannotTell: 'Гнездо виновато или регистратор, пока неясно: попробуйте регистратор в другом гнезде.',
-
-  enrolled: ({ camera }) => `${camera} поставлен на учёт.`,
-  enrolledBefore: ({ camera }) => `${camera} уже был на учёте.`,
-  retired: ({ camera }) => `${camera} снят с учёта.`,
-  refused: ({ camera, reason }) => `${camera}: отказано, ${reason}`,
-  places: ({ enrolled, quota }) => `Занято мест: ${enrolled} из ${quota}.`,
 
   verifying: ({ done, total }) => `${done} из ${plural('ru', total, { one: 'записи', other: 'записей' })}`,
   verified: ({ checked, size, intact, damaged, missing }) =>
@@ -325,12 +313,6 @@ const kazakh: typeof english = {
   didNotSay: '(атын айтпады)',
   cannotTell:
     'Ұя ма, бейнетіркеуіш пе кінәлі екені әзірге белгісіз: бейнетіркеуішті басқа ұяға салып көріңіз.',
-
-  enrolled: ({ camera }) => `${camera} есепке қойылды.`,
-  enrolledBefore: ({ camera }) => `${camera} бұрыннан есепте.`,
-  retired: ({ camera }) => `${camera} есептен шығарылды.`,
-  refused: ({ camera, reason }) => `${camera}: бас тартылды, ${reason}`,
-  places: ({ enrolled, quota }) => `${quota} орынның ${enrolled} орны алынған.`,
 
   verifying: ({ done, total }) => `${total} жазбаның ${done} жазбасы`,
   verified: ({ checked, size, intact, damaged, missing }) =>

@@ -53,6 +53,7 @@ CREATE TABLE dock.enrolment (
   changed_by text NOT NULL,
   reason text NOT NULL,
   commissioned_on date,
+  service_reported integer,            -- months that were left at the last report of its service life
   PRIMARY KEY (post_id, serial_number),
   CHECK ((state = 'enrolled') = (place IS NOT NULL))
 ) WITH (fillfactor = 80);
@@ -165,7 +166,8 @@ END $$;
 
 CREATE FUNCTION dock.enrolment_json(e dock.enrolment) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
   SELECT jsonb_build_object('serialNumber', e.serial_number, 'state', e.state, 'publicKey', encode(e.public_key, 'hex'),
-    'changedAt', e.changed_at, 'changedBy', e.changed_by, 'reason', e.reason, 'commissionedOn', e.commissioned_on)
+    'changedAt', e.changed_at, 'changedBy', e.changed_by, 'reason', e.reason, 'commissionedOn', e.commissioned_on,
+    'serviceReported', e.service_reported)
 $$;
 
 CREATE FUNCTION dock.state_of(post integer, serial text) RETURNS text LANGUAGE plpgsql STABLE AS $$
@@ -202,7 +204,9 @@ BEGIN
   ON CONFLICT (post_id, serial_number) DO UPDATE SET state = 'enrolled', place = excluded.place,
     public_key = excluded.public_key, changed_at = excluded.changed_at, changed_by = excluded.changed_by,
     reason = excluded.reason, commissioned_on = coalesce((request->>'commissionedOn')::date,
-      dock.enrolment.commissioned_on, excluded.commissioned_on)
+      dock.enrolment.commissioned_on, excluded.commissioned_on),
+    service_reported = CASE WHEN dock.enrolment.commissioned_on IS NOT DISTINCT FROM
+      coalesce((request->>'commissionedOn')::date, dock.enrolment.commissioned_on) THEN dock.enrolment.service_reported END
   RETURNING commissioned_on INTO commissioned;
   PERFORM dock.note(post, teller, request, usage, 'enrolled', request->>'reason', jsonb_build_object(
     'serialNumber', serial, 'before', before, 'after', 'enrolled', 'hasKey', request->>'publicKey' IS NOT NULL,
@@ -275,6 +279,7 @@ BEGIN
   SELECT CASE done->>'act'
       WHEN 'refused' THEN jsonb_build_object('kind', 'refused', 'code', done->>'code', 'reason', done->>'reason')
       WHEN 'assignment-installed' THEN jsonb_build_object('kind', 'done')
+      WHEN 'service-life-due' THEN jsonb_build_object('kind', 'done')
       ELSE jsonb_build_object('kind', done->>'act', 'isNew', true) END
     INTO answer FROM (SELECT record::jsonb AS done FROM dock.audit WHERE request_id = (request->>'id')::uuid
       AND post_id = me.post_id ORDER BY number DESC LIMIT 1) AS last;
@@ -336,6 +341,16 @@ BEGIN
   ELSIF request->>'kind' = 'fix-key' THEN
     UPDATE dock.enrolment SET public_key = decode(request->>'publicKey', 'hex')
       WHERE post_id = me.post_id AND serial_number = serial AND state = 'enrolled' AND public_key IS NULL;
+    answer := jsonb_build_object('kind', 'done');
+  ELSIF request->>'kind' = 'report-service-life' THEN
+    UPDATE dock.enrolment SET service_reported = (request->>'months')::integer WHERE post_id = me.post_id
+      AND serial_number = serial AND state = 'enrolled' AND commissioned_on = (request->>'commissionedOn')::date
+      AND coalesce(service_reported, 100) > (request->>'months')::integer;
+    IF FOUND THEN
+      PERFORM dock.note(me.post_id, me.role, request, usage, 'service-life-due', '', jsonb_build_object('serialNumber',
+        serial, 'commissionedOn', request->'commissionedOn', 'serviceEndsOn', request->'serviceEndsOn',
+        'months', request->'months'));
+    END IF;
     answer := jsonb_build_object('kind', 'done');
   ELSIF request->>'kind' = 'note-assignment' THEN
     PERFORM dock.note(me.post_id, me.role, request, usage, 'assignment-installed', request->>'reason', '{}');

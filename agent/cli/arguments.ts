@@ -31,3 +31,12 @@ export function wholeNumber(text: string): number {
   if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
   return Number(text);
 }
+
+/** A day of the calendar, YYYY-MM-DD. */
+export function day(text: string): string {
+  const at = new Date(`${text}T00:00:00Z`);
+  const isDay =
+    /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
+  if (!isDay) throw new InvalidArgumentError('a day such as 2027-10-28 is needed');
+  return text;
+}

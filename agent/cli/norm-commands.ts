@@ -1,15 +1,56 @@
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { Argument, type Command } from 'commander';
+import type { Clock } from '../../dock/clock.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
+import { editionAt, maxHeadcount, quotaFor } from '../../protocol/norm/quota.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { askForResult } from '../control/client.ts';
 import type { CommandContext } from './agent-commands.ts';
-import type { AssignmentAnswer, InstallAnswer, QuotaAnswer } from './answers.ts';
+import type { AssignmentAnswer, AuditAnswer, InstallAnswer, QuotaAnswer } from './answers.ts';
+import { day, wholeNumber } from './arguments.ts';
+import { explainDecision, explainQuota } from './explain-norm.ts';
 import type { QuotaUsage } from '../enrolment/register.ts';
 import { printable, table } from './output.ts';
 import { userName } from './user-name.ts';
 
 /** The quota of the post, and who states the headcount that it follows from. */
-export function addNormCommands(program: Command, context: CommandContext): void {
+interface NormFlags {
+  readonly on?: number;
+  readonly enrolled?: number;
+  readonly record?: number;
+}
+
+export function addNormCommands(program: Command, context: CommandContext & { readonly clock: Clock }): void {
+  program
+    .command('norm')
+    .description(
+      'how many cameras the norm allows, and why: now, on another day, or in a decision of the audit',
+    )
+    .addArgument(
+      new Argument('[headcount]', `workers of the post, 0 to ${maxHeadcount}`).argParser(wholeNumber),
+    )
+    .option('--on <day>', 'by the edition in force on this day, YYYY-MM-DD', dayNumber)
+    .option('--enrolled <count>', 'with so many enrolled: may one more come?', wholeNumber)
+    .option('--record <number>', 'of the audit: the decision that was taken then', wholeNumber)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dockctl norm 400\n  dockctl norm 401 --enrolled 50 --json\n  dockctl norm --record 214 --lang kk',
+    )
+    .action(async (headcount: number | undefined, flags: NormFlags) => {
+      if (flags.record !== undefined) {
+        const body = { after: flags.record - 1, limit: 1 };
+        const { records } = (await askForResult(context.socketPath(), 'audit', body)) as AuditAnswer;
+        const text = records[0]?.record;
+        if (!text) throw new DockError('control.bad-request', `there is no record ${flags.record}`);
+        return context.output().result(auditRecord.parse(JSON.parse(text)), explainDecision);
+      }
+      if (headcount === undefined)
+        throw new DockError('control.bad-request', 'name a headcount, or --record');
+      const quota = quotaFor(headcount, editionAt(flags.on ?? context.clock.now()));
+      const { enrolled } = flags;
+      context.output().result({ ...quota, ...(enrolled !== undefined && { enrolled }) }, explainQuota);
+    });
+
   program
     .command('quota')
     .description('the norm of the post, how much of it is used, and whom to retire where it is exceeded')
@@ -93,6 +134,10 @@ function showAssignment({ hasIssuerKey, inForce, problems, history }: Assignment
     lines.push('', table(['NUMBER', 'INSTALLED (UTC)', 'BY'], rows, [0]));
   }
   return lines.join('\n');
+}
+
+function dayNumber(text: string): number {
+  return Date.parse(day(text));
 }
 
 function contentOf(file: string): string {

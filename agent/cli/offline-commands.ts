@@ -1,7 +1,6 @@
-import { Argument, InvalidArgumentError, type Command } from 'commander';
+import { Argument, type Command } from 'commander';
 import { errorCatalogue, isErrorCode, type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
-import { editionAt, maxHeadcount, quotaFor } from '../../protocol/norm/quota.ts';
 import type { Clock } from '../../dock/clock.ts';
 import { explainConfig } from '../config/explain.ts';
 import { askForResult } from '../control/client.ts';
@@ -18,27 +17,6 @@ export function addOfflineCommands(
   program: Command,
   context: CommandContext & { configPath: () => string | undefined; clock: Clock },
 ): void {
-  program
-    .command('norm')
-    .description('how many cameras the norm allows a post of this headcount')
-    .addArgument(
-      new Argument('<headcount>', `workers of the post, 0 to ${maxHeadcount}`).argParser(headcountOf),
-    )
-    .addHelpText('after', '\nExamples:\n  dockctl norm 400\n  dockctl norm 401 --json')
-    .action((headcount: number) => {
-      const edition = editionAt(context.clock.now());
-      context
-        .output()
-        .result(quotaFor(headcount, edition), (quota) =>
-          [
-            quota.row === 0
-              ? 'A post without workers has no norm: 0 cameras.'
-              : `A post of ${quota.headcount} may have ${quota.quota} cameras (row ${quota.row}).`,
-            quota.citation,
-          ].join('\n'),
-        );
-    });
-
   program
     .command('explain')
     .description('what an error code means and what to do now')
@@ -117,9 +95,4 @@ export function addOfflineCommands(
           .join('\n'),
       );
     });
-}
-
-function headcountOf(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a whole number is needed');
-  return Number(text);
 }

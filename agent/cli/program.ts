@@ -65,7 +65,7 @@ Exit codes: 0 done, 1 failed, 2 no agent, 3 refused by a rule, 4 recordings or d
   addAgentCommands(program, { output, socketPath });
   addBayCommands(program, { output, socketPath });
   addRegisterCommands(program, { output, socketPath });
-  addNormCommands(program, { output, socketPath });
+  addNormCommands(program, { output, socketPath, clock: systemClock });
   addFlightCommands(program, { output, socketPath });
   addHealthCommand(program, { output, socketPath });
   addHardwareCommands(program, { output, socketPath, configPath, clock: systemClock });

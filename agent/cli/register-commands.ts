@@ -1,13 +1,12 @@
-import { Argument, Option, type Command } from 'commander';
+import { Argument, InvalidArgumentError, Option, type Command } from 'commander';
 import { auditRecord, type AuditRecord } from '../../protocol/norm/audit-record.ts';
-import { DockError } from '../../protocol/errors.ts';
 import { retireCauses, type RetireCause } from '../../protocol/norm/retire-causes.ts';
 import { askForResult } from '../control/client.ts';
 import type { ControlRequestName } from '../control/requests.ts';
 import { ChainCheck, type AuditHead, type AuditLink } from '../enrolment/audit-chain.ts';
 import type { CommandContext } from './agent-commands.ts';
 import type { AuditAnswer, EnrolAnswer, ReplaceAnswer, RetireAnswer } from './answers.ts';
-import { wholeNumber } from './arguments.ts';
+import { day, wholeNumber } from './arguments.ts';
 import { auditCsv } from './audit-csv.ts';
 import { printable, table } from './output.ts';
 import { userName } from './user-name.ts';
@@ -230,21 +229,14 @@ function showAudit({ records }: { records: readonly AuditRecord[] }, language: L
   return table(words.auditHead, rows, [0]);
 }
 
-function day(text: string): string {
-  const at = new Date(`${text}T00:00:00Z`);
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text))
-    return text;
-  throw new DockError('control.bad-request', `${text} is no day: YYYY-MM-DD`);
-}
-
 function place(text: string): { department: string; post: string } {
   const [department = '', post = '', ...more] = text.split('/');
   if (department && post && more.length === 0) return { department, post };
-  throw new DockError('control.bad-request', `${text}: name it as department/post`);
+  throw new InvalidArgumentError('name it as department/post');
 }
 
 function keptHash(text: string): AuditHead {
   const [, records, hash] = /^(\d{1,9}):([0-9a-f]{64})$/.exec(text) ?? [];
   if (records !== undefined && hash !== undefined) return { records: Number(records), hash };
-  throw new DockError('control.bad-request', `${text}: number and hash, such as 214:b58d…`);
+  throw new InvalidArgumentError('a number and a hash of 64 digits are needed, such as 214:b58d…');
 }

@@ -4,12 +4,13 @@ import { errorText } from '../../agent/cli/words/error-texts.ts';
 import { dockctlProgram } from '../../agent/cli/program.ts';
 import { languageOf, languages, plural, type Language, type Words } from '../../agent/cli/words/language.ts';
 import { registerWords } from '../../agent/cli/words/register-words.ts';
+import { normWords } from '../../agent/cli/words/norm-words.ts';
 import { stationWords } from '../../agent/cli/words/station-words.ts';
 import { errorCatalogue, type ErrorCode } from '../../protocol/error-catalogue.ts';
 
 // That nothing is missing the compiler says; here, that what is there says the same thing in each language.
 
-const catalogues: Readonly<Record<string, Words<object>>> = { stationWords, registerWords };
+const catalogues: Readonly<Record<string, Words<object>>> = { stationWords, registerWords, normWords };
 const codes = Object.keys(errorCatalogue) as ErrorCode[];
 const translations = languages.filter((language) => language !== 'en');
 const cyrillic = /\p{Script=Cyrillic}/u;

@@ -59,7 +59,12 @@ test.each(versions)('schema %i becomes the newest with every value it held', (ve
   if (decisions) {
     const records = after.get('audit')?.map(({ record }) => auditRecord.parse(JSON.parse(String(record))));
     const same = decisions.map(({ decision, serial_number, by, reason, headcount, quota, decided_at }) => ({
-      ...{ act: decision, serialNumber: serial_number, by, reason, headcount, quota },
+      act: decision,
+      serialNumber: serial_number,
+      by,
+      reason,
+      headcount,
+      quota,
       at: new Date(Number(decided_at)).toISOString(),
     }));
     expect(records).toMatchObject(same);

@@ -36,7 +36,7 @@ export function addNormCommands(program: Command, context: CommandContext & { re
       'after',
       '\nExamples:\n  dockctl norm 400\n  dockctl norm 401 --enrolled 50 --json\n  dockctl norm --record 214 --lang kk',
     )
-    .action(async (headcount: number | undefined, flags: NormFlags) => {
+    .action(async (headcount: number | undefined, flags: NormFlags, command: Command) => {
       if (flags.record !== undefined) {
         const body = { after: flags.record - 1, limit: 1 };
         const { records } = (await askForResult(context.socketPath(), 'audit', body)) as AuditAnswer;
@@ -44,8 +44,7 @@ export function addNormCommands(program: Command, context: CommandContext & { re
         if (!text) throw new DockError('control.bad-request', `there is no record ${flags.record}`);
         return context.output().result(auditRecord.parse(JSON.parse(text)), explainDecision);
       }
-      if (headcount === undefined)
-        throw new DockError('control.bad-request', 'name a headcount, or --record');
+      if (headcount === undefined) return command.error("error: missing required argument 'headcount'");
       const quota = quotaFor(headcount, editionAt(flags.on ?? context.clock.now()));
       const { enrolled } = flags;
       context.output().result({ ...quota, ...(enrolled !== undefined && { enrolled }) }, explainQuota);

@@ -257,9 +257,9 @@ describe('dockctl without an agent', () => {
 
   test('norm tells people the number, the row and the act', async () => {
     expect((await run('norm', '400')).stdout).toMatch(
-      /^A post of 400 may have 40 cameras \(row 5\)\.\nOrder .* No\. 1358/,
+      /^A post of 400 may have 40 sets .*\nRow 5 of the norm: from 300 to 400 .*\nOrder .* No\. 1358/,
     );
-    expect((await run('norm', '0')).stdout).toMatch(/0 cameras/);
+    expect((await run('norm', '0')).stdout).toMatch(/no workers/);
   });
 
   test.each(['-1', '1.5', 'abc', '1e7', '10000000', '', '0x10', ' '])(

@@ -322,8 +322,8 @@ export const errorCatalogue = {
   },
   'enrolment.unknown-camera': {
     disposition: 'refuse',
-    meaning: 'no camera with this serial number is known',
-    nextStep: 'List the known cameras with: dockctl cameras',
+    meaning: 'nothing with this serial number is enrolled',
+    nextStep: 'List what is enrolled with: dockctl fleet',
   },
   'enrolment.no-headcount': {
     disposition: 'operator',
@@ -342,6 +342,21 @@ export const errorCatalogue = {
     disposition: 'operator',
     meaning: 'the service life of an enrolled camera is over',
     nextStep: 'Replace it (dockctl replace), or retire it; until then it is emptied like any other.',
+  },
+  'computer.service-life-over': {
+    disposition: 'operator',
+    meaning: 'the service life of the computer of the department is over',
+    nextStep: 'Replace it: dockctl replace --computer',
+  },
+  'enrolment.has-computer': {
+    disposition: 'refuse',
+    meaning: 'the department has the computer that the norm provides',
+    nextStep: 'dockctl fleet names it. Replace it (dockctl replace --computer), or retire it first.',
+  },
+  'norm.unknown-edition': {
+    disposition: 'refuse',
+    meaning: 'the norms that were in force on that day are not known to this program',
+    nextStep: 'Ask for a later day, or look the order up in the edition of that day.',
   },
   'enrolment.own-register': {
     disposition: 'operator',

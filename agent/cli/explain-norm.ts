@@ -1,4 +1,4 @@
-import { normEditions, type NormEdition } from '../../protocol/norm/editions.ts';
+import { normEditions, type NormEdition, type NormItem } from '../../protocol/norm/editions.ts';
 import type { AuditRecord } from '../../protocol/norm/audit-record.ts';
 import type { Quota } from '../../protocol/norm/quota.ts';
 import { printable } from './output.ts';
@@ -27,13 +27,30 @@ export function explainQuota(quota: Quota & { readonly enrolled?: number }, lang
 export function explainDecision(record: AuditRecord, language: Language): string {
   const words = normWords[language];
   const { number, station, by, act, serialNumber = '', headcount, enrolled, quota: sets, reason } = record;
-  const done =
-    act === 'enrolled' || act === 'refused' || act === 'retired' ? words.acts[act] : words.acts.other;
-  const { assignmentNumber } = record;
+  const kind = act === 'enrolled' || act === 'refused' || act === 'retired' ? act : 'other';
+  const { assignmentNumber, item = 'camera' } = record;
+  const decided = words.decided({
+    number,
+    at: record.at.slice(0, 19).replace('T', ' '),
+    station,
+    by: printable(by),
+  });
+  const because = reason === '' ? [] : [words.because({ why: printable(reason) })];
+  if (item === 'computer') {
+    const done = words.computerActs[kind]({ computer: serialNumber });
+    return [
+      decided,
+      done,
+      ...because,
+      words.computerRow,
+      words.takenBefore({ enrolled, sets }),
+      cited(record, language),
+    ].join('\n');
+  }
   return [
-    words.decided({ number, at: record.at.slice(0, 19).replace('T', ' '), station, by: printable(by) }),
-    done({ camera: serialNumber }),
-    ...(reason === '' ? [] : [words.because({ why: printable(reason) })]),
+    decided,
+    words.acts[kind]({ camera: serialNumber }),
+    ...because,
     assignmentNumber === undefined
       ? words.headcountUnsigned({ headcount })
       : words.headcountSigned({ headcount, number: assignmentNumber }),
@@ -45,19 +62,27 @@ export function explainDecision(record: AuditRecord, language: Language): string
 
 function rowOf(editionId: string, row: number, language: Language): string {
   const words = normWords[language];
-  const rows = editionOf(editionId)?.rows ?? [];
+  const rows = editionOf(editionId)?.camera.rows ?? [];
   const [before, own] = [rows[row - 2], rows[row - 1]];
   if (!own) return `${editionId}, ${row}`;
-  const { upToHeadcount: upTo, sets } = own;
-  const from = before?.upToHeadcount;
+  const { upTo, sets } = own;
+  const from = before?.upTo;
   if (upTo === undefined) return words.lastRow({ row, from: from ?? 0, sets });
   return from === undefined
     ? words.firstRow({ row, upTo, sets })
     : words.middleRow({ row, from, upTo, sets });
 }
 
-function cited({ editionId, citation }: { editionId: string; citation: string }, language: Language): string {
-  return citations[language][editionId] ?? (citation || (editionOf(editionId)?.citation ?? editionId));
+function cited(
+  {
+    editionId,
+    citation,
+    item = 'camera',
+  }: { editionId: string; citation: string; item?: NormItem | undefined },
+  language: Language,
+): string {
+  const translated = citations[language][editionId]?.(item === 'camera' ? 1 : 2);
+  return translated ?? (citation || (editionOf(editionId)?.[item].citation ?? editionId));
 }
 
 function editionOf(id: string): NormEdition | undefined {

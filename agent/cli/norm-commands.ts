@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Argument, type Command } from 'commander';
 import type { Clock } from '../../dock/clock.ts';
 import { auditRecord } from '../../protocol/norm/audit-record.ts';
-import { editionAt, maxHeadcount, quotaFor } from '../../protocol/norm/quota.ts';
+import { dayOf } from '../../protocol/norm/service-life.ts';
+import { editionInForce, maxHeadcount, quotaFor } from '../../protocol/norm/quota.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { askForResult } from '../control/client.ts';
 import type { CommandContext } from './agent-commands.ts';
@@ -15,7 +16,7 @@ import { userName } from './user-name.ts';
 
 /** The quota of the post, and who states the headcount that it follows from. */
 interface NormFlags {
-  readonly on?: number;
+  readonly on?: string;
   readonly enrolled?: number;
   readonly record?: number;
 }
@@ -29,7 +30,7 @@ export function addNormCommands(program: Command, context: CommandContext & { re
     .addArgument(
       new Argument('[headcount]', `workers of the post, 0 to ${maxHeadcount}`).argParser(wholeNumber),
     )
-    .option('--on <day>', 'by the edition in force on this day, YYYY-MM-DD', dayNumber)
+    .option('--on <day>', 'by the edition in force on this day, YYYY-MM-DD', day)
     .option('--enrolled <count>', 'with so many enrolled: may one more come?', wholeNumber)
     .option('--record <number>', 'of the audit: the decision that was taken then', wholeNumber)
     .addHelpText(
@@ -45,7 +46,10 @@ export function addNormCommands(program: Command, context: CommandContext & { re
         return context.output().result(auditRecord.parse(JSON.parse(text)), explainDecision);
       }
       if (headcount === undefined) return command.error("error: missing required argument 'headcount'");
-      const quota = quotaFor(headcount, editionAt(flags.on ?? context.clock.now()));
+      const on = flags.on ?? dayOf(context.clock.now());
+      const edition = editionInForce(on);
+      if (!edition) throw new DockError('norm.unknown-edition', on);
+      const quota = quotaFor(headcount, edition);
       const { enrolled } = flags;
       context.output().result({ ...quota, ...(enrolled !== undefined && { enrolled }) }, explainQuota);
     });
@@ -133,10 +137,6 @@ function showAssignment({ hasIssuerKey, inForce, problems, history }: Assignment
     lines.push('', table(['NUMBER', 'INSTALLED (UTC)', 'BY'], rows, [0]));
   }
   return lines.join('\n');
-}
-
-function dayNumber(text: string): number {
-  return Date.parse(day(text));
 }
 
 function contentOf(file: string): string {

@@ -45,6 +45,7 @@ Examples:
   dockctl norm 400                   what the norm allows
   dockctl explain link.closed        what a code means and what to do
   dockctl probe                      what is attached, and what it is taken for
+  dockctl fleet                      how old the cameras are, and when to replace them
   dockctl fleet --broker mqtt://host all stations that report to a broker
 
 Exit codes: 0 done, 1 failed, 2 no agent, 3 refused by a rule, 4 recordings or database damaged or missing,
@@ -71,7 +72,7 @@ Exit codes: 0 done, 1 failed, 2 no agent, 3 refused by a rule, 4 recordings or d
   addHardwareCommands(program, { output, socketPath, configPath, clock: systemClock });
   addDatabaseCommands(program, { output, socketPath, configPath, clock: systemClock, random: systemRandom });
   addOfflineCommands(program, { output, socketPath, configPath, clock: systemClock });
-  addFleetCommands(program, { output, clock: systemClock, random: systemRandom });
+  addFleetCommands(program, { output, socketPath, clock: systemClock, random: systemRandom });
   addCompletion(program);
   return { program, output };
 }

@@ -1,5 +1,6 @@
 import { Argument, InvalidArgumentError, Option, type Command } from 'commander';
 import { auditRecord, type AuditRecord } from '../../protocol/norm/audit-record.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
 import { retireCauses, type RetireCause } from '../../protocol/norm/retire-causes.ts';
 import { askForResult } from '../control/client.ts';
 import type { ControlRequestName } from '../control/requests.ts';
@@ -23,6 +24,25 @@ interface AuditFlags {
   readonly csv?: boolean;
 }
 
+interface ItemFlags {
+  readonly computer?: boolean;
+}
+
+interface EnrolFlags extends ItemFlags {
+  readonly reason?: string;
+  readonly commissioned?: string;
+}
+
+interface RetireFlags extends ItemFlags {
+  readonly note?: string;
+}
+
+const computerFlag = 'it is the computer of the department (item 2 of the norm)';
+
+function itemOf({ computer }: ItemFlags): NormItem {
+  return computer ? 'computer' : 'camera';
+}
+
 const pageSize = 1000;
 const refused = 3;
 const damaged = 4;
@@ -37,16 +57,18 @@ export function addRegisterCommands(program: Command, context: CommandContext): 
   program
     .command('enrol')
     .description('let a camera count against the quota of the post')
-    .argument('<serial>', 'serial number of the camera')
+    .argument('<serial>', 'its serial number')
+    .option('--computer', computerFlag)
     .option('--reason <text>', 'why, for the record')
     .addOption(commissioned())
     .addHelpText(
       'after',
-      '\nExamples:\n  dockctl enrol BC-1006 --reason "delivery of 22 November"\n  dockctl enrol BC-0311 --commissioned 2023-04-01',
+      '\nExamples:\n  dockctl enrol BC-1006 --reason "delivery of 22 November"\n  dockctl enrol BC-0311 --commissioned 2023-04-01\n  dockctl enrol PC-0417 --computer',
     )
-    .action(async (serialNumber: string, flags: { reason?: string; commissioned?: string }) => {
+    .action(async (serialNumber: string, flags: EnrolFlags) => {
       const { reason, commissioned: commissionedOn } = flags;
       const answer = await ask<EnrolAnswer>('enrol', {
+        item: itemOf(flags),
         serialNumber,
         by: userName(),
         reason,
@@ -59,12 +81,14 @@ export function addRegisterCommands(program: Command, context: CommandContext): 
   program
     .command('retire')
     .description('a camera no longer counts: lost, broken, too old, moved to another post')
-    .argument('<serial>', 'serial number of the camera')
+    .argument('<serial>', 'its serial number')
     .addArgument(new Argument('<cause>', 'why').choices(retireCauses))
+    .option('--computer', computerFlag)
     .option('--note <text>', 'for the record')
     .addHelpText('after', '\nExample:\n  dockctl retire BC-1003 broken --note "lens cracked, act no. 14"')
-    .action(async (serialNumber: string, cause: RetireCause, { note }: { note?: string }) => {
-      const answer = await ask<RetireAnswer>('retire', { serialNumber, by: userName(), cause, note });
+    .action(async (serialNumber: string, cause: RetireCause, { note, ...flags }: RetireFlags) => {
+      const body = { item: itemOf(flags), serialNumber, by: userName(), cause, note };
+      const answer = await ask<RetireAnswer>('retire', body);
       context.output().result(answer, ({ usage }, language) => {
         const words = registerWords[language];
         return `${words.retired({ camera: serialNumber })} ${words.places(usage)}`;
@@ -77,19 +101,24 @@ export function addRegisterCommands(program: Command, context: CommandContext): 
     .argument('<old>', 'serial number of the camera that goes')
     .argument('<new>', 'serial number of the one that comes')
     .addArgument(new Argument('<cause>', 'why the old one goes').choices(retireCauses))
+    .option('--computer', computerFlag)
     .option('--note <text>', 'on the old one, for the record')
     .option('--reason <text>', 'on the new one, for the record')
     .addOption(commissioned())
     .addHelpText('after', '\nExample:\n  dockctl replace BC-1003 BC-1050 end-of-service-life')
     .action(
-      async (
-        replaces: string,
-        serialNumber: string,
-        cause: RetireCause,
-        flags: { note?: string; reason?: string; commissioned?: string },
-      ) => {
+      async (replaces: string, serialNumber: string, cause: RetireCause, flags: EnrolFlags & RetireFlags) => {
         const { note, reason, commissioned: commissionedOn } = flags;
-        const body = { replaces, serialNumber, cause, note, reason, commissionedOn, by: userName() };
+        const body = {
+          item: itemOf(flags),
+          replaces,
+          serialNumber,
+          cause,
+          note,
+          reason,
+          commissionedOn,
+          by: userName(),
+        };
         const answer = await ask<ReplaceAnswer>('replace', body);
         context.output().result(answer, showReplaced);
         if (answer.kind === 'refused') process.exitCode = refused;

@@ -1,6 +1,7 @@
 import type { Clock } from '../../dock/clock.ts';
 import { parseSerialNumber } from '../../dock/camera/serial-number.ts';
 import { DockError } from '../../protocol/errors.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
 import type { PostAssignment } from '../../protocol/norm/assignment.ts';
 import type { Assignments } from '../enrolment/assignments.ts';
 import type {
@@ -91,7 +92,7 @@ export class StationActions {
   ): Promise<EnrolmentDecision & { serialNumber: string }> {
     const { register } = this.#parts;
     const serialNumber = parseSerialNumber(request.serialNumber);
-    const publicKey = this.#keyOf(serialNumber);
+    const publicKey = this.#keyOf(request.item, serialNumber);
     const decision = await register.enrol({ ...request, serialNumber, publicKey });
     // Only what changes something is worth another session of every docked camera.
     if (decision.kind === 'enrolled' && decision.isNew) this.#nudgeWaiting(serialNumber);
@@ -103,7 +104,7 @@ export class StationActions {
     const { register } = this.#parts;
     const serialNumber = parseSerialNumber(request.serialNumber);
     if (await register.retire({ ...request, serialNumber })) this.#nudgeWaiting(serialNumber);
-    return { serialNumber, retired: true, usage: await register.usage() };
+    return { serialNumber, retired: true, usage: await register.usage(request.item) };
   }
 
   /** Errors: `enrolment.unknown-camera`, `enrolment.register-unreachable`. */
@@ -113,9 +114,8 @@ export class StationActions {
     const { register } = this.#parts;
     const serialNumber = parseSerialNumber(request.serialNumber);
     const replaces = parseSerialNumber(request.replaces);
-    if (serialNumber === replaces)
-      throw new DockError('control.bad-request', 'a camera cannot replace itself');
-    const publicKey = this.#keyOf(serialNumber);
+    if (serialNumber === replaces) throw new DockError('control.bad-request', 'nothing can replace itself');
+    const publicKey = this.#keyOf(request.item, serialNumber);
     const decision = await register.replace({ ...request, serialNumber, replaces, publicKey });
     if (decision.kind === 'enrolled' && decision.isNew) this.#nudgeWaiting(serialNumber);
     return { serialNumber, replaces, ...decision };
@@ -137,7 +137,8 @@ export class StationActions {
   }
 
   /** That a camera has shown here. */
-  #keyOf(serialNumber: string): Uint8Array | undefined {
+  #keyOf(item: NormItem | undefined, serialNumber: string): Uint8Array | undefined {
+    if (item === 'computer') return undefined;
     const row = this.#parts.db.get('SELECT public_key FROM camera WHERE serial_number = ?', serialNumber);
     const key = row?.['public_key'];
     return key instanceof Uint8Array ? key : undefined;

@@ -1,10 +1,10 @@
 import { parseSerialNumber } from '../../dock/camera/serial-number.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
-import { editionAt } from '../../protocol/norm/quota.ts';
-import { serviceEndsOn } from '../../protocol/norm/service-life.ts';
+import { dayOf, serviceEndsOn } from '../../protocol/norm/service-life.ts';
 import { asDockError, DockError } from '../../protocol/errors.ts';
 import type { StationActions } from '../command/station-actions.ts';
 import type { FlightRecorder } from '../flight/flight-recorder.ts';
+import { fleetOf } from '../enrolment/fleet.ts';
 import { retirementPlan } from '../enrolment/above-quota.ts';
 import type { Assignments } from '../enrolment/assignments.ts';
 import type { BayLoop } from '../session/bay-loop.ts';
@@ -71,7 +71,10 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
             enrolmentChangedBy: enrolment?.changedBy ?? null,
             commissionedOn: enrolment?.commissionedOn ?? null,
             serviceEndsOn: enrolment?.commissionedOn
-              ? serviceEndsOn(enrolment.commissionedOn, editionAt(clock.now()))
+              ? serviceEndsOn(
+                  { item: 'camera', commissionedOn: enrolment.commissionedOn },
+                  dayOf(clock.now()),
+                )
               : null,
             hasKey: enrolment
               ? enrolment.publicKey !== undefined
@@ -129,6 +132,8 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
     retire: (request) => actions.retire(request),
     replace: (request) => actions.replace(request),
     transfer: (request) => actions.transfer(request),
+    fleet: async () =>
+      fleetOf([...(await register.list()), ...(await register.list('computer'))], dayOf(clock.now())),
     audit: async ({ after, limit }) => ({
       records: await register.audit(after, limit),
       head: (await register.usage()).audit,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { topicLevel } from '../../protocol/mqtt/topics.ts';
+import { normItem } from '../../protocol/norm/editions.ts';
 import { retireCauses } from '../../protocol/norm/retire-causes.ts';
 
 /**
@@ -11,6 +12,7 @@ const by = z.string().min(1).max(128);
 const note = z.string().max(500).default('');
 const reason = z.string().max(500).default('enrolled by hand');
 const commissionedOn = z.iso.date().optional();
+const item = normItem.optional();
 const bay = z.int().min(1).max(999).optional();
 
 export const controlRequests = {
@@ -26,14 +28,16 @@ export const controlRequests = {
     limit: z.int().min(1).max(10_000).default(50),
     before: z.string().max(64).optional(),
   }),
-  enrol: z.strictObject({ serialNumber, by, reason, commissionedOn }),
+  enrol: z.strictObject({ item, serialNumber, by, reason, commissionedOn }),
   retire: z.strictObject({
+    item,
     serialNumber,
     by,
     cause: z.enum(retireCauses),
     note,
   }),
   replace: z.strictObject({
+    item,
     replaces: serialNumber,
     serialNumber,
     by,
@@ -48,6 +52,7 @@ export const controlRequests = {
     by,
     note,
   }),
+  fleet: z.strictObject({}),
   audit: z.strictObject({ after: z.int().min(0), limit: z.int().min(1).max(1000) }),
   pull: z.strictObject({ bay, serialNumber: serialNumber.optional() }),
   pause: z.strictObject({ bay, by, forSeconds: z.int().min(1).max(86_400).default(3600) }),

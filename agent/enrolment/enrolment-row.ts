@@ -1,4 +1,5 @@
 import type { Row } from '../state/database.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
 import type { ServiceReport } from '../../protocol/norm/service-life.ts';
 import type { Enrolment, EnrolmentState } from './register.ts';
 
@@ -6,6 +7,7 @@ import type { Enrolment, EnrolmentState } from './register.ts';
 export function enrolmentOf(row: Row): Enrolment {
   const key = row['public_key'];
   return {
+    item: String(row['item']) as NormItem,
     serialNumber: String(row['serial_number']),
     state: String(row['state']) as EnrolmentState,
     changedAt: Number(row['changed_at']),

@@ -31,12 +31,26 @@ type Numbers =
   | 'citation';
 
 /** What a record of the audit says of an act, but for the numbers it was taken under, and when and where. */
-export type RegisterAct = Omit<AuditRecord, Numbers | 'number' | 'at' | 'station'> &
+export type RegisterAct = Omit<AuditRecord, Numbers | 'item' | 'number' | 'at' | 'station'> &
   Partial<Pick<AuditRecord, 'assignmentNumber'>>;
 
-/** The numbers of an act, for its record. */
-export function auditNumbers({ assignment, ...usage }: QuotaUsage): Pick<AuditRecord, Numbers> {
+/** What an act is about and its numbers, for its record. */
+export function auditNumbers({
+  assignment,
+  item,
+  ...usage
+}: QuotaUsage): Pick<AuditRecord, Numbers | 'item'> {
   const { headcount, headcountSource, quota, enrolled, row, editionId, citation } = usage;
   const assignmentNumber = assignment && { assignmentNumber: assignment.number };
-  return { headcount, headcountSource, ...assignmentNumber, quota, enrolled, row, editionId, citation };
+  return {
+    ...(item !== 'camera' && { item }),
+    headcount,
+    headcountSource,
+    ...assignmentNumber,
+    quota,
+    enrolled,
+    row,
+    editionId,
+    citation,
+  };
 }

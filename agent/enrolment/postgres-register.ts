@@ -5,6 +5,7 @@ import type { Outbox } from '../report/outbox.ts';
 import type { Database } from '../state/database.ts';
 import type { Assignments } from './assignments.ts';
 import type { AuditLink } from './audit-chain.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
 import { refusalReason } from './refusal-reason.ts';
 import { dueReports } from './service-life.ts';
 import { RegisterCopyStore } from './register-copy-store.ts';
@@ -126,6 +127,8 @@ export class PostgresRegister implements StationRegister {
       return answer.kind === 'retired' && answer.isNew;
     } catch (error) {
       if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
+      // Nothing waits for the place of a computer.
+      if (request.item === 'computer') throw error;
       const known = this.#copy.get(request.serialNumber);
       if (known?.state === 'retired') return false;
       if (known?.state !== 'enrolled') throw error;
@@ -141,18 +144,18 @@ export class PostgresRegister implements StationRegister {
     return await this.#decide({ ...this.#request('transfer'), ...rest, ...to, cause, reason });
   }
 
-  async usage(): Promise<QuotaUsage> {
+  async usage(item?: NormItem): Promise<QuotaUsage> {
     await this.#refreshIfReachable();
-    return this.#usage();
+    return this.#usage(item);
   }
 
   knownUsage(): QuotaUsage {
     return this.#usage();
   }
 
-  async list(): Promise<Enrolment[]> {
+  async list(item: NormItem = 'camera'): Promise<Enrolment[]> {
     await this.#refreshIfReachable();
-    return this.#copy.list();
+    return this.#copy.list().filter((enrolment) => enrolment.item === item);
   }
 
   async reportServiceLife(day: string): Promise<void> {
@@ -178,9 +181,9 @@ export class PostgresRegister implements StationRegister {
     return false;
   }
 
-  #usage(): QuotaUsage {
+  #usage(item?: NormItem): QuotaUsage {
     const { copiedAt } = this;
-    return { ...this.#copy.usage(), ...(!this.#isReachable && copiedAt !== undefined && { copiedAt }) };
+    return { ...this.#copy.usage(item), ...(!this.#isReachable && copiedAt !== undefined && { copiedAt }) };
   }
 
   /** Where the issuer has stated none yet, no camera is new. */
@@ -199,11 +202,12 @@ export class PostgresRegister implements StationRegister {
       given = await this.#act(request);
     } catch (error) {
       if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
-      const usage = this.#usage();
+      const usage = this.#usage(request.item);
       const code = 'enrolment.register-unreachable';
       return { kind: 'refused', code, reason: refusalReason(code, usage), usage };
     }
-    const { answer, usage } = given;
+    const { answer } = given;
+    const usage = given.computerUsage ?? given.usage;
     switch (answer.kind) {
       case 'enrolled':
       case 'retired':

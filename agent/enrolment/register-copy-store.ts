@@ -1,5 +1,6 @@
 import type { Clock } from '../../dock/clock.ts';
-import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
+import { computerQuota, editionAt, quotaFor } from '../../protocol/norm/quota.ts';
 import type { Outbox } from '../report/outbox.ts';
 import type { Database } from '../state/database.ts';
 import { noRecords } from './audit-chain.ts';
@@ -42,26 +43,31 @@ export class RegisterCopyStore {
     return this.#number('seen') ?? 0;
   }
 
-  /** Retired as soon as its retirement is queued. */
+  /** A camera; retired as soon as its retirement is queued. */
   get(serialNumber: string): Enrolment | undefined {
-    const row = this.#db.get('SELECT * FROM enrolment WHERE serial_number = ?', serialNumber);
+    const row = this.#db.get(
+      "SELECT * FROM enrolment WHERE item = 'camera' AND serial_number = ?",
+      serialNumber,
+    );
     return row && enrolmentOf(row);
   }
 
   list(): Enrolment[] {
-    return this.#db.all('SELECT * FROM enrolment ORDER BY serial_number').map(enrolmentOf);
+    return this.#db.all('SELECT * FROM enrolment ORDER BY item, serial_number').map(enrolmentOf);
   }
 
   /** As the register counted last: a queued retirement frees no place. */
-  usage(): QuotaUsage {
-    const text = this.#db.get('SELECT usage FROM register_copy')?.['usage'];
+  usage(item: NormItem = 'camera'): QuotaUsage {
+    const isComputer = item === 'computer';
+    const column = isComputer ? 'computer_usage' : 'usage';
+    const text = this.#db.get(`SELECT ${column} FROM register_copy`)?.[column];
     if (typeof text === 'string') return usageSchema.parse(JSON.parse(text));
-    const nothing = quotaFor(0, editionAt(this.#clock.now()));
+    const edition = editionAt(this.#clock.now());
     return {
-      ...nothing,
+      ...(isComputer ? computerQuota(edition) : quotaFor(0, edition)),
       enrolled: 0,
       refused: 0,
-      isHeadcountKnown: false,
+      isHeadcountKnown: isComputer,
       headcountSource: 'unsigned',
       audit: noRecords,
     };
@@ -131,22 +137,23 @@ export class RegisterCopyStore {
 
   #markRetired({ serialNumber, by, cause, note }: QueuedRetirement): void {
     this.#db.run(
-      `UPDATE enrolment SET state = 'retired', changed_by = ?, reason = ? WHERE serial_number = ?`,
+      `UPDATE enrolment SET state = 'retired', changed_by = ?, reason = ? WHERE item = 'camera' AND serial_number = ?`,
       by,
       note ? `${cause}: ${note}` : cause,
       serialNumber,
     );
   }
 
-  #write({ usage, enrolments }: RegisterCopy): void {
+  #write({ usage, computerUsage, enrolments }: RegisterCopy): void {
     for (const enrolment of enrolments) {
-      const { serialNumber, state, publicKey, changedAt, changedBy, reason } = enrolment;
+      const { item, serialNumber, state, publicKey, changedAt, changedBy, reason } = enrolment;
       this.#db.run(
-        `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on,
-           service_reported) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO enrolment (item, serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on,
+           service_reported) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
            changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason,
            commissioned_on = excluded.commissioned_on, service_reported = excluded.service_reported`,
+        item,
         serialNumber,
         state,
         publicKey === null ? null : Buffer.from(publicKey, 'hex'),
@@ -158,9 +165,12 @@ export class RegisterCopyStore {
       );
     }
     this.#db.run(
-      `INSERT INTO register_copy (id, usage, refreshed_at) VALUES (1, ?, ?)
-       ON CONFLICT DO UPDATE SET usage = excluded.usage, refreshed_at = excluded.refreshed_at`,
+      `INSERT INTO register_copy (id, usage, computer_usage, refreshed_at) VALUES (1, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET usage = excluded.usage,
+         computer_usage = coalesce(excluded.computer_usage, computer_usage),
+         refreshed_at = excluded.refreshed_at`,
       JSON.stringify(usage),
+      computerUsage && JSON.stringify(computerUsage),
       Math.floor(this.#clock.now()),
     );
   }
@@ -178,13 +188,27 @@ export class RegisterCopyStore {
   }
 
   #tellOne({ number: auditNumber, hash: auditHash, ...record }: RegisterDecision): void {
-    const { act, serialNumber = '', cause = '', note = '', code = '', hasKey = false } = record;
+    const {
+      act,
+      item = 'camera',
+      serialNumber = '',
+      cause = '',
+      note = '',
+      code = '',
+      hasKey = false,
+    } = record;
     const told = { ...record, serialNumber, auditNumber, auditHash };
-    if (act === 'enrolled') this.#outbox.record('camera-enrolled', { ...told, hasKey });
-    if (act === 'refused') this.#outbox.record('enrolment-refused', { ...told, code });
+    const isComputer = item === 'computer';
+    if (act === 'enrolled') {
+      if (isComputer) this.#outbox.record('computer-enrolled', told);
+      else this.#outbox.record('camera-enrolled', { ...told, hasKey });
+    }
+    if (act === 'refused')
+      this.#outbox.record(isComputer ? 'computer-refused' : 'enrolment-refused', { ...told, code });
     const { commissionedOn = '', serviceEndsOn = '', months = 0 } = record;
     if (act === 'service-life-due')
-      this.#outbox.record('service-life-due', { ...told, commissionedOn, serviceEndsOn, months });
-    if (act === 'retired') this.#outbox.record('camera-retired', { ...told, cause, note });
+      this.#outbox.record('service-life-due', { ...told, item, commissionedOn, serviceEndsOn, months });
+    if (act === 'retired')
+      this.#outbox.record(isComputer ? 'computer-retired' : 'camera-retired', { ...told, cause, note });
   }
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { ClientBase } from 'pg';
 import { errorCatalogue } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
-import { normEditions } from '../../protocol/norm/editions.ts';
+import { normEditions, normItem } from '../../protocol/norm/editions.ts';
 
 const folder = new URL('register-schema/', import.meta.url);
 
@@ -40,19 +40,22 @@ export async function migrateRegister(client: ClientBase): Promise<void> {
 
 /** The database decides by the same editions as the program, and refuses in the same words. */
 async function writeNorms(client: ClientBase): Promise<void> {
-  const rows = normEditions.flatMap(({ id, effectiveFrom, citation, rows: lines }) =>
-    lines.map(({ row, upToHeadcount, sets }) => ({
-      edition: id,
-      effective_from: effectiveFrom,
-      citation,
-      norm_row: row,
-      up_to: upToHeadcount ?? null,
-      sets,
-    })),
+  const rows = normEditions.flatMap((edition) =>
+    normItem.options.flatMap((item) =>
+      edition[item].rows.map(({ row, upTo, sets }) => ({
+        edition: edition.id,
+        effective_from: edition.effectiveFrom,
+        item,
+        citation: edition[item].citation,
+        norm_row: row,
+        up_to: upTo ?? null,
+        sets,
+      })),
+    ),
   );
   await client.query(
     `INSERT INTO dock.norm SELECT * FROM jsonb_populate_recordset(NULL::dock.norm, $1)
-     ON CONFLICT (edition, norm_row) DO UPDATE SET effective_from = excluded.effective_from,
+     ON CONFLICT (edition, item, norm_row) DO UPDATE SET effective_from = excluded.effective_from,
        citation = excluded.citation, up_to = excluded.up_to, sets = excluded.sets`,
     [JSON.stringify(rows)],
   );

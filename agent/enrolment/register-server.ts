@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { errorCatalogue, type ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
 import { headcountSource } from '../../protocol/mqtt/documents.ts';
+import { normItem, type NormItem } from '../../protocol/norm/editions.ts';
 import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { AuditLink } from './audit-chain.ts';
@@ -151,6 +152,7 @@ function remedyFor(error: unknown): 'reconnect' | 'repeat' | 'none' {
 const errorCode = z.custom<ErrorCode>((value) => typeof value === 'string' && value in errorCatalogue);
 
 const enrolment = z.object({
+  item: normItem,
   serialNumber: z.string(),
   state: z.enum(['enrolled', 'retired', 'refused']),
   publicKey: z.string().nullable(),
@@ -162,6 +164,7 @@ const enrolment = z.object({
 });
 
 const usage = z.object({
+  item: normItem.default('camera'),
   headcount: z.number(),
   quota: z.number(),
   row: z.number(),
@@ -184,6 +187,7 @@ const auditSchema = z.array(
 const copySchema = z.object({
   revision: z.number(),
   usage,
+  computerUsage: usage.nullable(),
   decisions: z.array(decision),
   enrolments: z.array(enrolment),
 });
@@ -216,6 +220,8 @@ export interface RegisterRequest {
     | 'report-service-life';
   /** UUID: the same one is performed once. */
   readonly id: string;
+  /** What it is about; a camera, where nothing is said. */
+  readonly item?: NormItem | undefined;
   readonly serialNumber?: string;
   readonly by?: string;
   readonly reason?: string;

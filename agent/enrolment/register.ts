@@ -1,35 +1,39 @@
 import type { RetireCause } from '../../protocol/norm/retire-causes.ts';
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import type { ServiceReport } from '../../protocol/norm/service-life.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
 import type { Quota } from '../../protocol/norm/quota.ts';
 import type { AuditHead, AuditLink } from './audit-chain.ts';
 import type { Headcount } from './headcount.ts';
 
 /**
- * Who counts against the quota of the post. Contract for every engine:
+ * Who counts against the quota of the post, and by the same rules the computer of its department. Contract for every
+ * engine:
  *
- * - At no time are more cameras enrolled than the quota; when in doubt an engine refuses.
+ * - At no time are more sets of an item enrolled than its quota; when in doubt an engine refuses.
  * - `enrol` and `retire` are idempotent: repeated after a lost answer, they change nothing and answer the same.
  * - Every decision is stored with who, when, why and the numbers it was taken under, together with its event.
  */
 export interface Register {
+  /** Of a camera. */
   standing(serialNumber: string): Promise<Standing>;
-  /** Takes the camera if there is a place for it, else refuses and records the refusal. */
+  /** Takes the set if there is a place for it, else refuses and records the refusal. */
   enrol(request: EnrolRequest): Promise<EnrolmentDecision>;
   /** Fixes the key of a camera that was enrolled before it could show one; a key once fixed stays. */
   fixKey(serialNumber: string, publicKey: Uint8Array): Promise<void>;
   /** Records that a camera was turned away without trying to enrol it; one that is enrolled stays so. */
   refuse(request: { serialNumber: string; by: string; code: ErrorCode }): Promise<EnrolmentDecision>;
-  /** Frees the place of a camera. True when it was enrolled until now. Errors: `enrolment.unknown-camera`. */
+  /** Frees the place of a set. True when it was enrolled until now. Errors: `enrolment.unknown-camera`. */
   retire(request: RetireRequest): Promise<boolean>;
   /**
-   * Retires one camera and enrols another in its place, in one act: also where the quota is full, and where the new one
+   * Retires one set and enrols another in its place, in one act: also where the quota is full, and where the new one
    * is refused the old one stays. Errors: `enrolment.unknown-camera` when the old one is not enrolled.
    */
   replace(request: ReplaceRequest): Promise<EnrolmentDecision>;
-  usage(): Promise<QuotaUsage>;
-  list(): Promise<Enrolment[]>;
-  /** Records, once each, that the service life of enrolled cameras ends soon, as of `day` (YYYY-MM-DD). */
+  /** Of cameras, where no item is named. */
+  usage(item?: NormItem): Promise<QuotaUsage>;
+  list(item?: NormItem): Promise<Enrolment[]>;
+  /** Records, once each, that the service life of enrolled sets ends soon, as of `day` (YYYY-MM-DD). */
   reportServiceLife(day: string): Promise<void>;
   /** The records of the audit behind `number`, in order. Errors: `enrolment.register-unreachable`. */
   audit(number: number, limit: number): Promise<AuditLink[]>;
@@ -57,6 +61,7 @@ export type EnrolmentState = 'enrolled' | 'retired' | 'refused';
 export type Standing = { readonly kind: 'unknown' } | ({ readonly kind: EnrolmentState } & Enrolment);
 
 export interface Enrolment {
+  readonly item: NormItem;
   readonly serialNumber: string;
   readonly state: EnrolmentState;
   /** Raw Ed25519 key fixed at enrolment; absent for a camera without one. */
@@ -71,6 +76,8 @@ export interface Enrolment {
 }
 
 export interface EnrolRequest {
+  /** A camera, where nobody says. */
+  readonly item?: NormItem | undefined;
   readonly serialNumber: string;
   readonly publicKey?: Uint8Array | undefined;
   readonly by: string;
@@ -80,6 +87,7 @@ export interface EnrolRequest {
 }
 
 export interface RetireRequest {
+  readonly item?: NormItem | undefined;
   readonly serialNumber: string;
   readonly by: string;
   readonly cause: RetireCause;

@@ -1,4 +1,4 @@
-import { editionAt } from '../../protocol/norm/quota.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
 import { dayOf, reportDue, serviceEndsOn, type ServiceReport } from '../../protocol/norm/service-life.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { StationClockCheck } from '../clock/station-clock.ts';
@@ -8,20 +8,21 @@ import type { Database } from '../state/database.ts';
 import type { Enrolment, Register } from './register.ts';
 
 export interface DueReport {
+  readonly item: NormItem;
   readonly serialNumber: string;
   readonly commissionedOn: string;
   readonly serviceEndsOn: string;
   readonly months: ServiceReport;
 }
 
-/** Which reports of enrolled cameras are due on `day` and were not made; of several only the nearest to the end. */
+/** Which reports of enrolled sets are due on `day` and were not made; of several only the nearest to the end. */
 export function dueReports(enrolments: readonly Enrolment[], day: string): DueReport[] {
-  return enrolments.flatMap(({ serialNumber, state, commissionedOn, serviceReported = Infinity }) => {
+  return enrolments.flatMap(({ item, serialNumber, state, commissionedOn, serviceReported = Infinity }) => {
     if (state !== 'enrolled' || commissionedOn === undefined) return [];
-    const endsOn = serviceEndsOn(commissionedOn, editionAt(Date.parse(day)));
+    const endsOn = serviceEndsOn({ commissionedOn, item }, day);
     const months = reportDue(endsOn, day);
     if (months === undefined || months >= serviceReported) return [];
-    return [{ serialNumber, commissionedOn, serviceEndsOn: endsOn, months }];
+    return [{ item, serialNumber, commissionedOn, serviceEndsOn: endsOn, months }];
   });
 }
 
@@ -52,16 +53,16 @@ export async function watchServiceLife(
   }
 }
 
-/** Cameras that are past their service life and still enrolled. They are emptied like any other. */
+/** What is past its service life and still enrolled. Such cameras are emptied like any other. */
 export function pastServiceLife(db: Database): HealthProblem[] {
   return db
     .all(
-      `SELECT serial_number, commissioned_on FROM enrolment WHERE state = 'enrolled' AND service_reported = 0
+      `SELECT item, serial_number, commissioned_on FROM enrolment WHERE state = 'enrolled' AND service_reported = 0
        ORDER BY serial_number`,
     )
     .map((row) => ({
       level: 'warning',
-      code: 'camera.service-life-over',
+      code: row['item'] === 'computer' ? 'computer.service-life-over' : 'camera.service-life-over',
       subject: String(row['serial_number']),
       detail: `in service since ${String(row['commissioned_on'])}`,
     }));

@@ -1,10 +1,11 @@
 import type { ErrorCode } from '../../protocol/error-catalogue.ts';
 import { DockError } from '../../protocol/errors.ts';
-import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
+import type { NormItem } from '../../protocol/norm/editions.ts';
+import { computerQuota, editionAt, quotaFor } from '../../protocol/norm/quota.ts';
 import { dayOf } from '../../protocol/norm/service-life.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { Outbox } from '../report/outbox.ts';
-import type { Database } from '../state/database.ts';
+import type { Database, Row } from '../state/database.ts';
 import { enrolmentOf } from './enrolment-row.ts';
 import type { Assignments } from './assignments.ts';
 import type { AuditHead, AuditLink } from './audit-chain.ts';
@@ -45,7 +46,7 @@ export class SqliteRegister implements StationRegister {
   }
 
   async standing(serialNumber: string): Promise<Standing> {
-    const row = this.#db.get('SELECT * FROM enrolment WHERE serial_number = ?', serialNumber);
+    const row = this.#row({ serialNumber });
     if (!row) return { kind: 'unknown' };
     const enrolment = enrolmentOf(row);
     return { kind: enrolment.state, ...enrolment };
@@ -53,26 +54,27 @@ export class SqliteRegister implements StationRegister {
 
   async enrol(request: EnrolRequest): Promise<EnrolmentDecision> {
     return this.#db.transaction(() => {
-      const usage = this.#usage();
-      if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
+      const usage = this.#usage(request.item);
+      if (this.#state(request) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
       if (!usage.isHeadcountKnown) return this.#refuse(request, 'enrolment.no-headcount', usage);
       // After a loss nobody can tell how many are enrolled: only a person may take a place.
       if (request.by === 'automatic' && this.doubt() !== undefined)
         return this.#refuse(request, 'enrolment.unconfirmed', usage);
-      if (usage.enrolled >= usage.quota) return this.#refuse(request, 'enrolment.quota-full', usage);
+      if (usage.enrolled >= usage.quota) return this.#refuse(request, fullCodes[usage.item], usage);
       return this.#take(request, usage);
     });
   }
 
   async replace(request: ReplaceRequest): Promise<EnrolmentDecision> {
     return this.#db.transaction(() => {
-      const usage = this.#usage();
-      const { replaces } = request;
-      if (this.#state(replaces) !== 'enrolled') throw new DockError('enrolment.unknown-camera', replaces);
-      if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
-      if (usage.enrolled > usage.quota) return this.#refuse(request, 'enrolment.quota-full', usage);
-      this.#free({ ...request, serialNumber: replaces }, usage, { replacedBy: request.serialNumber });
-      return this.#take(request, this.#usage(), { replaces });
+      const { item, replaces } = request;
+      const usage = this.#usage(item);
+      const old = { item, serialNumber: replaces };
+      if (this.#state(old) !== 'enrolled') throw new DockError('enrolment.unknown-camera', replaces);
+      if (this.#state(request) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
+      if (usage.enrolled > usage.quota) return this.#refuse(request, fullCodes[usage.item], usage);
+      this.#free({ ...request, ...old }, usage, { replacedBy: request.serialNumber });
+      return this.#take(request, this.#usage(item), { replaces });
     });
   }
 
@@ -80,60 +82,61 @@ export class SqliteRegister implements StationRegister {
     return this.#db.transaction(() => {
       const usage = this.#usage();
       // Somebody may have enrolled it meanwhile; a refusal never takes a place away.
-      if (this.#state(request.serialNumber) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
+      if (this.#state(request) === 'enrolled') return { kind: 'enrolled', isNew: false, usage };
       return this.#refuse(request, request.code, usage);
     });
   }
 
   async fixKey(serialNumber: string, publicKey: Uint8Array): Promise<void> {
     this.#db.run(
-      `UPDATE enrolment SET public_key = ? WHERE serial_number = ? AND state = 'enrolled' AND public_key IS NULL`,
+      `UPDATE enrolment SET public_key = ? WHERE item = 'camera' AND serial_number = ? AND state = 'enrolled'
+       AND public_key IS NULL`,
       publicKey,
       serialNumber,
     );
   }
 
-  async retire({ serialNumber, by, cause, note }: RetireRequest): Promise<boolean> {
+  async retire(request: RetireRequest): Promise<boolean> {
     return this.#db.transaction(() => {
-      const state = this.#state(serialNumber);
+      const state = this.#state(request);
       if (state === 'retired') return false;
-      if (state !== 'enrolled') throw new DockError('enrolment.unknown-camera', serialNumber);
-      this.#free({ serialNumber, by, cause, note }, this.#usage());
+      if (state !== 'enrolled') throw new DockError('enrolment.unknown-camera', request.serialNumber);
+      this.#free(request, this.#usage(request.item));
       return true;
     });
   }
 
-  async usage(): Promise<QuotaUsage> {
-    return this.#usage();
+  async usage(item?: NormItem): Promise<QuotaUsage> {
+    return this.#usage(item);
   }
 
   knownUsage(): QuotaUsage {
     return this.#usage();
   }
 
-  async list(): Promise<Enrolment[]> {
-    return this.#list();
+  async list(item: NormItem = 'camera'): Promise<Enrolment[]> {
+    return this.#list().filter((enrolment) => enrolment.item === item);
   }
 
   #list(): Enrolment[] {
-    return this.#db.all('SELECT * FROM enrolment ORDER BY serial_number').map(enrolmentOf);
+    return this.#db.all('SELECT * FROM enrolment ORDER BY item, serial_number').map(enrolmentOf);
   }
 
   async reportServiceLife(day: string): Promise<void> {
     this.#db.transaction(() => {
-      for (const report of dueReports(this.#list(), day)) {
-        const { serialNumber, months } = report;
+      for (const { item, ...report } of dueReports(this.#list(), day)) {
         this.#db.run(
-          'UPDATE enrolment SET service_reported = ? WHERE serial_number = ?',
-          months,
-          serialNumber,
+          'UPDATE enrolment SET service_reported = ? WHERE item = ? AND serial_number = ?',
+          report.months,
+          item,
+          report.serialNumber,
         );
-        const usage = this.#usage();
+        const usage = this.#usage(item);
         const audited = this.#record(
           { act: 'service-life-due', by: 'automatic', reason: '', ...report },
           usage,
         );
-        this.#outbox.record('service-life-due', { ...report, ...normNumbers(usage, audited) });
+        this.#outbox.record('service-life-due', { item, ...report, ...normNumbers(usage, audited) });
       }
     });
   }
@@ -173,27 +176,31 @@ export class SqliteRegister implements StationRegister {
     place: { readonly replaces?: string } = {},
   ): EnrolmentDecision {
     const { serialNumber, by, reason } = request;
-    const before = this.#state(serialNumber) ?? 'unknown';
-    const { commissionedOn = this.#commissionedOn(serialNumber) ?? dayOf(this.#clock.now()) } = request;
+    const before = this.#state(request) ?? 'unknown';
+    const { commissionedOn = this.#commissionedOn(request) ?? dayOf(this.#clock.now()) } = request;
     this.#setState({ ...request, commissionedOn }, 'enrolled');
     const hasKey = request.publicKey !== undefined;
-    const enrolled = { serialNumber, by, reason, hasKey, ...place, commissionedOn };
-    const audited = this.#record({ act: 'enrolled', ...enrolled, before, after: 'enrolled' }, usage);
-    this.#outbox.record('camera-enrolled', { ...enrolled, ...normNumbers(usage, audited) });
-    return { kind: 'enrolled', isNew: true, usage: this.#usage() };
+    const enrolled = { serialNumber, by, reason, ...place, commissionedOn };
+    const audited = this.#record({ act: 'enrolled', ...enrolled, hasKey, before, after: 'enrolled' }, usage);
+    const numbers = normNumbers(usage, audited);
+    if (usage.item === 'computer') this.#outbox.record('computer-enrolled', { ...enrolled, ...numbers });
+    else this.#outbox.record('camera-enrolled', { ...enrolled, hasKey, ...numbers });
+    return { kind: 'enrolled', isNew: true, usage: this.#usage(request.item) };
   }
 
   #free(
-    { serialNumber, by, cause, note }: RetireRequest,
+    { item, serialNumber, by, cause, note }: RetireRequest,
     usage: QuotaUsage,
     place: { readonly replacedBy?: string } = {},
   ): void {
     const reason = note ? `${cause}: ${note}` : cause;
     this.#db.run(
-      `UPDATE enrolment SET state = 'retired', changed_at = ?, changed_by = ?, reason = ? WHERE serial_number = ?`,
+      `UPDATE enrolment SET state = 'retired', changed_at = ?, changed_by = ?, reason = ?
+       WHERE item = ? AND serial_number = ?`,
       Math.floor(this.#clock.now()),
       by,
       reason,
+      item ?? 'camera',
       serialNumber,
     );
     const retired = { serialNumber, by, cause, note, ...place };
@@ -201,51 +208,56 @@ export class SqliteRegister implements StationRegister {
       { act: 'retired', ...retired, reason, before: 'enrolled', after: 'retired' },
       usage,
     );
-    this.#outbox.record('camera-retired', { ...retired, ...normNumbers(usage, audited) });
+    const kind = usage.item === 'computer' ? 'computer-retired' : 'camera-retired';
+    this.#outbox.record(kind, { ...retired, ...normNumbers(usage, audited) });
   }
 
-  /** Keeps the standing of a retired camera: it stays retired, and was refused. */
+  /** Keeps the standing of a retired set: it stays retired, and was refused. */
   #refuse(
-    request: { serialNumber: string; by: string },
+    request: { item?: NormItem | undefined; serialNumber: string; by: string },
     code: ErrorCode,
     usage: QuotaUsage,
   ): EnrolmentDecision {
     const reason = refusalReason(code, usage);
     const { serialNumber, by } = request;
-    const before = this.#state(serialNumber) ?? 'unknown';
+    const before = this.#state(request) ?? 'unknown';
     const after = before === 'retired' ? 'retired' : 'refused';
     if (after === 'refused') {
-      const commissionedOn = this.#commissionedOn(serialNumber);
+      const commissionedOn = this.#commissionedOn(request);
       this.#setState({ ...request, reason, commissionedOn }, 'refused');
     }
     const refused = { serialNumber, by, code, reason };
     const audited = this.#record({ act: 'refused', ...refused, before, after }, usage);
-    this.#outbox.record('enrolment-refused', { ...refused, ...normNumbers(usage, audited) });
-    return { kind: 'refused', code, reason, usage: this.#usage() };
+    const kind = usage.item === 'computer' ? 'computer-refused' : 'enrolment-refused';
+    this.#outbox.record(kind, { ...refused, ...normNumbers(usage, audited) });
+    return { kind: 'refused', code, reason, usage: this.#usage(request.item) };
   }
 
-  #state(serialNumber: string): EnrolmentState | undefined {
-    const row = this.#db.get('SELECT state FROM enrolment WHERE serial_number = ?', serialNumber);
-    return row?.['state'] as EnrolmentState | undefined;
+  #row({ item = 'camera', serialNumber }: SetName): Row | undefined {
+    return this.#db.get('SELECT * FROM enrolment WHERE item = ? AND serial_number = ?', item, serialNumber);
   }
 
-  #commissionedOn(serialNumber: string): string | undefined {
-    const row = this.#db.get('SELECT commissioned_on FROM enrolment WHERE serial_number = ?', serialNumber);
-    const day = row?.['commissioned_on'];
+  #state(name: SetName): EnrolmentState | undefined {
+    return this.#row(name)?.['state'] as EnrolmentState | undefined;
+  }
+
+  #commissionedOn(name: SetName): string | undefined {
+    const day = this.#row(name)?.['commissioned_on'];
     return typeof day === 'string' ? day : undefined;
   }
 
   #setState(
-    request: Pick<EnrolRequest, 'serialNumber' | 'by' | 'reason' | 'publicKey' | 'commissionedOn'>,
+    request: Omit<EnrolRequest, 'commissionedOn'> & { readonly commissionedOn: string | undefined },
     state: 'enrolled' | 'refused',
   ): void {
     this.#db.run(
-      `INSERT INTO enrolment (serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on)
-       VALUES (?, ?, ?, ?, ?, ?, ?)
-       ON CONFLICT (serial_number) DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
+      `INSERT INTO enrolment (item, serial_number, state, public_key, changed_at, changed_by, reason, commissioned_on)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (item, serial_number) DO UPDATE SET state = excluded.state, public_key = excluded.public_key,
          changed_at = excluded.changed_at, changed_by = excluded.changed_by, reason = excluded.reason,
          service_reported = iif(commissioned_on IS excluded.commissioned_on, service_reported, NULL),
          commissioned_on = excluded.commissioned_on`,
+      request.item ?? 'camera',
       request.serialNumber,
       state,
       request.publicKey ?? null,
@@ -265,19 +277,30 @@ export class SqliteRegister implements StationRegister {
     });
   }
 
-  #usage(): QuotaUsage {
+  #usage(item: NormItem = 'camera'): QuotaUsage {
     const counts = this.#db.get(
       `SELECT count(*) FILTER (WHERE state = 'enrolled') AS enrolled,
-              count(*) FILTER (WHERE state = 'refused') AS refused FROM enrolment`,
+              count(*) FILTER (WHERE state = 'refused') AS refused FROM enrolment WHERE item = ?`,
+      item,
     );
     const { headcount, ...statement } = this.#headcount();
+    const edition = editionAt(this.#clock.now());
+    const isComputer = item === 'computer';
     return {
-      ...quotaFor(headcount ?? 0, editionAt(this.#clock.now())),
+      ...(isComputer ? computerQuota(edition) : quotaFor(headcount ?? 0, edition)),
       ...statement,
       audit: this.#audit.head,
       enrolled: Number(counts?.['enrolled']),
       refused: Number(counts?.['refused']),
-      isHeadcountKnown: headcount !== undefined,
+      isHeadcountKnown: isComputer || headcount !== undefined,
     };
   }
 }
+
+interface SetName {
+  readonly item?: NormItem | undefined;
+  readonly serialNumber: string;
+}
+
+/** Why nothing more of an item may come. */
+const fullCodes = { camera: 'enrolment.quota-full', computer: 'enrolment.has-computer' } as const;

@@ -1,14 +1,14 @@
 import type { CameraMessage } from '../../protocol/mqtt/documents.ts';
-import { editionAt } from '../../protocol/norm/quota.ts';
-import { serviceEndsOn } from '../../protocol/norm/service-life.ts';
+import { dayOf, serviceEndsOn } from '../../protocol/norm/service-life.ts';
 import type { CameraHealth } from '../../dock/camera/camera.ts';
+import type { Clock } from '../../dock/clock.ts';
 import type { Register } from '../enrolment/register.ts';
 import type { Database } from '../state/database.ts';
 
 /** What was last known of a camera; undefined for one that was never seen. */
 export async function cameraDocument(
   serialNumber: string,
-  { db, register }: { db: Database; register: Register },
+  { db, register, clock }: { db: Database; register: Register; clock: Clock },
 ): Promise<Omit<CameraMessage, 'v' | 'ts' | 'seq' | 'storageSecondsUntilFull'> | undefined> {
   const camera = db.get('SELECT * FROM camera WHERE serial_number = ?', serialNumber);
   if (!camera) return undefined;
@@ -51,13 +51,14 @@ export async function cameraDocument(
       ...(clockRow['clock_drift_ppm'] !== null && { clockDriftPpm: Number(clockRow['clock_drift_ppm']) }),
     }),
     ...(outcome !== undefined && { lastSessionOutcome: String(outcome) }),
-    ...(standing.kind !== 'unknown' && standing.commissionedOn && serviceLife(standing.commissionedOn)),
+    ...(standing.kind !== 'unknown' &&
+      standing.commissionedOn &&
+      serviceLife(standing.commissionedOn, dayOf(clock.now()))),
   };
 }
 
-function serviceLife(commissionedOn: string): { commissionedOn: string; serviceEndsOn: string } {
-  const edition = editionAt(Date.parse(commissionedOn));
-  return { commissionedOn, serviceEndsOn: serviceEndsOn(commissionedOn, edition) };
+function serviceLife(commissionedOn: string, day: string): { commissionedOn: string; serviceEndsOn: string } {
+  return { commissionedOn, serviceEndsOn: serviceEndsOn({ item: 'camera', commissionedOn }, day) };
 }
 
 function pick<T extends object, K extends keyof T>(

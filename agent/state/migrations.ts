@@ -297,12 +297,27 @@ export const migrations: readonly string[] = [
 
   ALTER TABLE assignment ADD COLUMN is_audited INTEGER NOT NULL DEFAULT 0;
 
-  -- service_reported: months that were left at the last report of its service life.
-  ALTER TABLE enrolment ADD COLUMN commissioned_on TEXT;
-  ALTER TABLE enrolment ADD COLUMN service_reported INTEGER;
-  UPDATE enrolment SET commissioned_on = (SELECT date(min(decided_at) / 1000, 'unixepoch', '+5 hours')
-    FROM enrolment_decision AS decision
-    WHERE decision.serial_number = enrolment.serial_number AND decision = 'enrolled');
   DROP TABLE enrolment_decision;
+
+  -- item: what the norm provides for, a camera of the post or the computer of its department.
+  ALTER TABLE enrolment RENAME TO camera_enrolment;
+  CREATE TABLE enrolment (
+    item TEXT NOT NULL CHECK (item IN ('camera', 'computer')),
+    serial_number TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('enrolled', 'retired', 'refused')),
+    public_key BLOB,
+    changed_at INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    commissioned_on TEXT,
+    service_reported INTEGER, -- months that were left at the last report of its service life
+    PRIMARY KEY (item, serial_number)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO enrolment SELECT 'camera', serial_number, state, public_key, changed_at, changed_by, reason,
+    (SELECT date(min(julianday(record ->> 'at')), '+5 hours') FROM audit
+     WHERE record ->> 'serialNumber' = serial_number AND record ->> 'act' = 'enrolled'), NULL FROM camera_enrolment;
+  DROP TABLE camera_enrolment;
+  CREATE INDEX enrolment_by_state ON enrolment (item, state);
+  ALTER TABLE register_copy ADD COLUMN computer_usage TEXT;
   `,
 ];

@@ -66,7 +66,7 @@ function forgetStrangers(db: Database, now: number): number {
   const forgotten = db.all(
     `SELECT serial_number FROM (
        SELECT serial_number, last_docked_at, row_number() OVER (ORDER BY last_docked_at DESC) AS place FROM camera
-       WHERE serial_number NOT IN (SELECT serial_number FROM enrolment WHERE state != 'refused')
+       WHERE serial_number NOT IN (SELECT serial_number FROM enrolment WHERE item = 'camera' AND state != 'refused')
          AND NOT EXISTS (SELECT 1 FROM recording WHERE recording.serial_number = camera.serial_number)
          AND NOT EXISTS (SELECT 1 FROM docking_session AS session
                          WHERE session.serial_number = camera.serial_number AND session.ended_at IS NULL)
@@ -79,7 +79,7 @@ function forgetStrangers(db: Database, now: number): number {
     const serial = String(serialNumber);
     db.run('DELETE FROM camera WHERE serial_number = ?', serial);
     db.run('DELETE FROM proven_attachment WHERE serial_number = ?', serial);
-    db.run("DELETE FROM enrolment WHERE serial_number = ? AND state = 'refused'", serial);
+    db.run("DELETE FROM enrolment WHERE item = 'camera' AND serial_number = ? AND state = 'refused'", serial);
   }
   return forgotten.length;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { head } from './head.ts';
+import { normItem } from '../norm/editions.ts';
 import { serviceReport } from '../norm/service-life.ts';
 import { headcountSource } from './documents.ts';
 
@@ -59,7 +60,25 @@ export const eventTypes = {
     transferredTo: z.string().optional().describe('department/post'),
     ...norm,
   }),
+  'computer-enrolled': must({
+    serialNumber,
+    by,
+    reason: z.string(),
+    replaces: z.string().optional().describe('serial number of the computer whose place it took'),
+    commissionedOn: z.iso.date().optional().describe('start of its service life'),
+    ...norm,
+  }),
+  'computer-refused': must({ serialNumber, by, code, reason: z.string(), ...norm }),
+  'computer-retired': must({
+    serialNumber,
+    by,
+    cause: z.string(),
+    note: z.string(),
+    replacedBy: z.string().optional(),
+    ...norm,
+  }),
   'service-life-due': must({
+    item: normItem,
     serialNumber,
     commissionedOn: z.iso.date(),
     serviceEndsOn: z.iso.date(),

@@ -16,6 +16,15 @@ const norm = {
   assignmentNumber: 7,
 };
 
+const computerNorm = {
+  headcount: 0,
+  quota: 1,
+  enrolled: 0,
+  row: 1,
+  citation: 'order 1358, annex, item 2',
+  headcountSource: 'unsigned' as const,
+};
+
 /** What the `data` of each type of event looks like: checked against its schema, shown on the page. */
 export const exampleEvents: { readonly [T in EventType]: EventData<T> } = {
   'agent-started': { version: '0.1.0', bootNumber: 17 },
@@ -34,7 +43,31 @@ export const exampleEvents: { readonly [T in EventType]: EventData<T> } = {
     auditNumber: 214,
     auditHash: 'b58d3b4f3d8f3ba0b1d9ac7d0b8a7c7a2f0f42a1d59ba37c3a33a0e2ff3e3a10',
   },
+  'computer-enrolled': {
+    serialNumber: 'PC-0417',
+    by: 'operator',
+    reason: 'enrolled by hand',
+    commissionedOn: '2026-03-02',
+    ...computerNorm,
+  },
+  'computer-refused': {
+    serialNumber: 'PC-0518',
+    by: 'operator',
+    code: 'enrolment.has-computer',
+    reason: 'the department has the computer that the norm provides',
+    ...computerNorm,
+    enrolled: 1,
+  },
+  'computer-retired': {
+    serialNumber: 'PC-0417',
+    by: 'operator',
+    cause: 'broken',
+    note: '',
+    ...computerNorm,
+    enrolled: 1,
+  },
   'service-life-due': {
+    item: 'camera',
     serialNumber,
     commissionedOn: '2021-01-28',
     serviceEndsOn: '2028-01-28',

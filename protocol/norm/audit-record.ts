@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { headcountSource } from '../mqtt/documents.ts';
+import { normItem } from './editions.ts';
 import { serviceReport } from './service-life.ts';
 import { retireCauses } from './retire-causes.ts';
 
-/** What a camera is to the register. */
+/** What a set is to the register. */
 const standing = z.enum(['unknown', 'enrolled', 'retired', 'refused']);
 
 /**
@@ -24,6 +25,7 @@ export const auditRecord = z.object({
     'assignment-installed',
     'register-confirmed',
   ]),
+  item: normItem.optional().describe('absent: a camera'),
   serialNumber: z.string().optional(),
   by: z.string(),
   reason: z.string(),

@@ -1,3 +1,3 @@
-/** Why a camera no longer counts against the quota. */
+/** Why a set no longer counts against the quota. */
 export const retireCauses = ['lost', 'broken', 'end-of-service-life', 'transferred'] as const;
 export type RetireCause = (typeof retireCauses)[number];

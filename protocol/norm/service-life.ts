@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { NormEdition } from './editions.ts';
+import type { NormItem } from './editions.ts';
+import { editionAt } from './quota.ts';
 
 /** Kazakhstan has had one time since 1 March 2024: UTC+5. A day of the norm is a day there. */
 const zoneMs = 5 * 3_600_000;
@@ -10,11 +11,14 @@ export function dayOf(at: number): string {
 }
 
 /**
- * The day on which the service life ends: so many calendar years after the day of commissioning, by the edition. What
- * began on 29 February ends on 1 March.
+ * The day on which the service life of a set ends: so many calendar years after the day of commissioning, by the edition
+ * in force on `day`. What began on 29 February ends on 1 March. Days are YYYY-MM-DD.
  */
-export function serviceEndsOn(commissionedOn: string, { serviceLifeYears }: NormEdition): string {
-  return monthsAfter(commissionedOn, 12 * serviceLifeYears);
+export function serviceEndsOn(
+  { commissionedOn, item }: { readonly commissionedOn: string; readonly item: NormItem },
+  day: string,
+): string {
+  return monthsAfter(commissionedOn, 12 * editionAt(Date.parse(day))[item].serviceLifeYears);
 }
 
 /** Before its end a service life is reported at so many months, and on the day. */

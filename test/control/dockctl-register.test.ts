@@ -81,3 +81,48 @@ test('the audit shows, exports and proves every act, and notices a change of any
     problem: expect.stringContaining('record 2'),
   });
 });
+
+test('the department has one computer by the norm, and the fleet tells the age of everything enrolled', async () => {
+  await using station = await TestStation.start();
+  expect(await dockctl(station, 'enrol', 'PC-1', '--computer', '--commissioned', '2018-05-01')).toMatchObject(
+    {
+      code: 0,
+      stdout: 'PC-1 is enrolled. 1 of 1 places are taken.\n',
+    },
+  );
+  const second = await dockctl(station, 'enrol', 'PC-2', '--computer');
+  expect(second).toMatchObject({
+    code: 3,
+    stdout: expect.stringMatching(/1 of 1 sets are taken, .*item 2,/),
+  });
+  await dockctl(station, 'enrol', 'BC-1', '--commissioned', '2025-03-31');
+  await dockctl(station, 'enrol', 'BC-2');
+
+  const { stdout } = await dockctl(station, '--json', 'fleet');
+  const year = new Date().getUTCFullYear();
+  expect(JSON.parse(stdout)).toMatchObject({
+    sets: [
+      { item: 'computer', serialNumber: 'PC-1', serviceEndsOn: '2025-05-01', isOver: true },
+      { item: 'camera', serialNumber: 'BC-1', commissionedOn: '2025-03-31', serviceEndsOn: '2032-03-31' },
+      { item: 'camera', serialNumber: 'BC-2', ageMonths: 0, isOver: false },
+    ],
+    calendar: expect.arrayContaining([
+      { year, cameras: 0, computers: 1 },
+      { year: 2032, cameras: 1, computers: 0 },
+    ]),
+  });
+  expect((await dockctl(station, 'fleet')).stdout).toMatch(/PC-1 +computer +2018-05-01 .* 2025-05-01 +OVER/);
+  expect((await dockctl(station, '--lang', 'ru', 'norm', '--record', '2')).stdout).toMatch(
+    /Компьютеру PC-2 отказано\.(.|\n)*Пункт 2 нормы(.|\n)*пункт 2, в редакции/,
+  );
+  expect(
+    await dockctl(station, 'replace', 'PC-1', 'PC-2', 'end-of-service-life', '--computer'),
+  ).toMatchObject({
+    code: 0,
+  });
+  expect(await dockctl(station, 'retire', 'PC-2', 'broken')).toMatchObject({ code: 1 });
+  expect(await dockctl(station, 'retire', 'PC-2', 'broken', '--computer')).toMatchObject({ code: 0 });
+  expect((await dockctl(station, 'norm', '40', '--on', '2020-01-01')).stderr).toContain(
+    'norm.unknown-edition',
+  );
+});

@@ -54,13 +54,14 @@ describe('the norm', () => {
   });
 
   test('has exactly one row for every headcount', () => {
-    for (const { rows } of normEditions) {
+    for (const {
+      camera: { rows },
+    } of normEditions) {
       fc.assert(
         fc.property(fc.integer({ min: 1, max: maxHeadcount }), (headcount) => {
-          const lowerBoundOf = (index: number): number => rows[index - 1]?.upToHeadcount ?? 0;
+          const lowerBoundOf = (index: number): number => rows[index - 1]?.upTo ?? 0;
           const matching = rows.filter(
-            ({ upToHeadcount = Infinity }, index) =>
-              headcount > lowerBoundOf(index) && headcount <= upToHeadcount,
+            ({ upTo = Infinity }, index) => headcount > lowerBoundOf(index) && headcount <= upTo,
           );
           expect(matching).toHaveLength(1);
           expect(quotaFor(headcount, edition).row).toBe(matching[0]?.row);

@@ -60,7 +60,10 @@ export function registerConformance(
       const reason = refused.kind === 'refused' ? refused.reason : '';
       expect(reason).toMatch(/5 of 5 .* headcount 40, row 1 of Order .* No\. 1358 .* No\. 994/);
       expect(await register.standing('C6')).toMatchObject({ kind: 'refused', reason });
-      const { citation, id } = editionAt(Date.now());
+      const {
+        id,
+        camera: { citation },
+      } = editionAt(Date.now());
       expect((await store.decisions()).at(-1)).toMatchObject({
         serialNumber: 'C6',
         act: 'refused',
@@ -322,6 +325,73 @@ export function registerConformance(
         usage: { enrolled: 10, quota: 5 },
       });
       expect(await smaller.standing('C2')).toMatchObject({ kind: 'enrolled' });
+    });
+
+    test('takes one computer for the department by item 2 of the norm, whatever the headcount, and replaces it', async () => {
+      await using store = await make();
+      const register = await store.open(undefined);
+      const computer = (serialNumber: string) => ({ ...enrolment(serialNumber), item: 'computer' as const });
+      expect(await register.enrol({ ...computer('PC-1'), commissionedOn: '2019-11-30' })).toMatchObject({
+        kind: 'enrolled',
+        isNew: true,
+        usage: { item: 'computer', enrolled: 1, quota: 1, row: 1 },
+      });
+      expect(await register.enrol(computer('PC-1'))).toMatchObject({ kind: 'enrolled', isNew: false });
+      expect(await register.enrol(computer('PC-2'))).toMatchObject({
+        kind: 'refused',
+        code: 'enrolment.has-computer',
+        reason: expect.stringMatching(/: 1 of 1 sets are taken, Order .* item 2, as amended/),
+      });
+      const taken = await register.replace({
+        ...computer('PC-2'),
+        replaces: 'PC-1',
+        cause: 'broken',
+        note: '',
+      });
+      expect(taken).toMatchObject({ kind: 'enrolled', isNew: true, usage: { enrolled: 1 } });
+      // It is no camera, and takes no camera's place.
+      expect(await register.standing('PC-2')).toEqual({ kind: 'unknown' });
+      expect(await register.list()).toEqual([]);
+      expect(await register.usage()).toMatchObject({ item: 'camera', enrolled: 0, refused: 0 });
+      const refused = await register.enrol(enrolment('PC-2'));
+      expect(refused).toMatchObject({ kind: 'refused', code: 'enrolment.no-headcount' });
+      expect(
+        (await register.list('computer')).map(({ serialNumber, state }) => [serialNumber, state]),
+      ).toEqual([
+        ['PC-1', 'retired'],
+        ['PC-2', 'enrolled'],
+      ]);
+      expect(await register.retire({ ...retirement('PC-2'), item: 'computer' })).toBe(true);
+      await expect(register.retire({ ...retirement('PC-3'), item: 'computer' })).rejects.toThrow(
+        expect.objectContaining({ code: 'enrolment.unknown-camera' }),
+      );
+      const old = { ...computer('PC-4'), commissionedOn: '2019-11-30' };
+      expect(await register.enrol(old)).toMatchObject({ kind: 'enrolled', usage: { enrolled: 1 } });
+      await register.reportServiceLife('2026-11-29');
+      await register.reportServiceLife('2026-11-29');
+      const acts = (await store.decisions()).map(({ item, act, serialNumber, quota, enrolled }) =>
+        [item, act, serialNumber, enrolled, quota].join(' '),
+      );
+      expect(acts).toEqual([
+        'computer enrolled PC-1 0 1',
+        'computer refused PC-2 1 1',
+        'computer retired PC-1 1 1',
+        'computer enrolled PC-2 0 1',
+        ' refused PC-2 0 0',
+        'computer retired PC-2 1 1',
+        'computer enrolled PC-4 0 1',
+        'computer service-life-due PC-4 1 1',
+      ]);
+      expect((await store.events()).map(({ type }) => type)).toEqual([
+        'computer-enrolled',
+        'computer-refused',
+        'computer-retired',
+        'computer-enrolled',
+        'enrolment-refused',
+        'computer-retired',
+        'computer-enrolled',
+        'service-life-due',
+      ]);
     });
 
     test('enrols nobody while the headcount is not known', async () => {

@@ -131,6 +131,22 @@ describe('the state of the fleet', () => {
     expect(look(model).totals).toMatchObject({ stations: 1, cameras: 0, warningAlarms: 0 });
   });
 
+  test('counts once per post in which year an enrolled camera has to be replaced, overdue ones in this year', () => {
+    const [one, two] = [new StationMessages('s1'), new StationMessages('s2')];
+    const thisYear = new Date(startAt).getUTCFullYear();
+    const model = heard(
+      one.camera('BC-1', { serviceEndsOn: `${thisYear + 3}-01-02` }),
+      two.camera('BC-1', { serviceEndsOn: `${thisYear + 3}-01-02` }),
+      one.camera('BC-2', { serviceEndsOn: `${thisYear - 4}-01-02` }),
+      one.camera('BC-3', { serviceEndsOn: `${thisYear + 1}-01-02`, enrolment: 'retired' }),
+      one.camera('BC-4'),
+    );
+    expect(look(model).replacements).toEqual([
+      { year: thisYear, cameras: 1 },
+      { year: thisYear + 3, cameras: 1 },
+    ]);
+  });
+
   test('finds an enrolled camera overdue only when no station of its post has seen it', () => {
     const [one, two] = [new StationMessages('s1'), new StationMessages('s2')];
     const long = new Date(startAt - 3 * 86_400_000).toISOString();

@@ -16,6 +16,7 @@ import { DockError } from '../../protocol/errors.ts';
 import type { ListedRecording } from '../../dock/camera/camera.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
 import { unsignedHeadcount } from '../../agent/enrolment/headcount.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import { SqliteRegister } from '../../agent/enrolment/sqlite-register.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { backupFolderOf, DatabaseBackups } from '../../agent/state/backups.ts';
@@ -481,7 +482,11 @@ describe('history', () => {
   test('forgets strangers that are long gone or too many, and never whom the post has enrolled or retired', async () => {
     using bench = new LostBench();
     const now = systemClock.now();
-    const register = new SqliteRegister(bench.db, bench.outbox, systemClock, unsignedHeadcount(40), 'd/p/s');
+    const openAt = (time: number): SqliteRegister => {
+      const clock = { ...systemClock, now: () => time };
+      return new SqliteRegister(bench.db, bench.outbox, clock, unsignedHeadcount(40), 'd/p/s');
+    };
+    const register = openAt(0);
     const see = (serialNumber: string, lastDockedAt: number): number =>
       bench.db.run(
         "INSERT INTO camera VALUES (?, 'M', '1', 'A', NULL, 0, ?, 1, NULL)",
@@ -496,8 +501,7 @@ describe('history', () => {
     see('REFUSED LONG AGO', 0);
     await register.refuse({ serialNumber: 'REFUSED LONG AGO', by: 'automatic', code: 'enrolment.manual' });
     see('REFUSED NOW', now);
-    await register.refuse({ serialNumber: 'REFUSED NOW', by: 'automatic', code: 'enrolment.manual' });
-    bench.db.run("UPDATE enrolment_decision SET decided_at = 0 WHERE serial_number != 'REFUSED NOW'");
+    await openAt(now).refuse({ serialNumber: 'REFUSED NOW', by: 'automatic', code: 'enrolment.manual' });
     bench.db.transaction(() => {
       for (let n = 0; n < 10_100; n++) see(`NEW ${n}`, now - 1_000_000 + n);
     });
@@ -514,11 +518,16 @@ describe('history', () => {
       ['REFUSED NOW', 'refused'],
       ['RETIRED', 'retired'],
     ]);
-    const decisions = bench.db.all('SELECT serial_number AS serial, decision FROM enrolment_decision');
-    expect(decisions.map(({ serial, decision }) => `${String(serial)} ${String(decision)}`)).toEqual([
+    const acts = (await register.audit(0, 10)).map(({ record }) => {
+      if (record === null) return 'forgotten';
+      const { serialNumber, act } = auditRecord.parse(JSON.parse(record));
+      return `${serialNumber} ${act}`;
+    });
+    expect(acts).toEqual([
       'ENROLLED enrolled',
       'RETIRED enrolled',
       'RETIRED retired',
+      'forgotten',
       'REFUSED NOW refused',
     ]);
     expect(pruneHistory(bench.db, now)).toMatchObject({ cameras: 0, refusals: 0 });

@@ -4,18 +4,23 @@ import type { Clock, RandomSource } from '../../../dock/clock.ts';
 import { DockError } from '../../../protocol/errors.ts';
 import { topicLevel } from '../../../protocol/mqtt/topics.ts';
 import type { BrokerOptions } from '../../report/broker-connection.ts';
+import { askForResult } from '../../control/client.ts';
+import type { Fleet } from '../../enrolment/fleet.ts';
 import type { Output } from '../output.ts';
+import { showFleet } from '../show-fleet.ts';
 import { duration } from '../arguments.ts';
 import { stationStates, type ShownState } from './fleet-snapshot.ts';
 
 export interface FleetContext {
+  /** Of the agent; absent where there is none: then a broker has to be named. */
+  readonly socketPath?: () => string;
   readonly output: () => Output;
   readonly clock: Clock;
   readonly random: RandomSource;
 }
 
 export interface FleetFlags {
-  readonly broker: string;
+  readonly broker?: string;
   readonly username?: string;
   readonly passwordFile?: string;
   readonly ca?: string;
@@ -46,15 +51,20 @@ const notProvenExitCode = 6;
 
 /** All stations of a broker, from MQTT alone; no agent is needed. */
 export function addFleetCommands(program: Command, context: FleetContext): void {
-  const fleet = program.command('fleet').description('all stations that report to a broker, live');
+  const fleet = program
+    .command('fleet')
+    .description(
+      'how old the cameras of the post are and when to replace them; --broker: all stations, live',
+    );
   setUpMonitor(fleet, context);
 }
 
 /** Makes a command the monitor: `dockctl fleet`, and the script of the control room. */
 export function setUpMonitor(command: Command, context: FleetContext): void {
   const name = command.parent ? 'dockctl fleet' : command.name();
+  const broker = new Option('--broker <url>', 'mqtt://host, mqtts://host or ws(s)://…').argParser(brokerUrl);
   command
-    .requiredOption('--broker <url>', 'mqtt://host, mqtts://host or ws(s)://…', brokerUrl)
+    .addOption(broker.makeOptionMandatory(!context.socketPath))
     .option('--username <name>', 'for the broker')
     .option('--password-file <file>', 'its password; the first line of the file')
     .option('--ca <file>', 'certificates of the authority of the broker, PEM')
@@ -74,14 +84,14 @@ export function setUpMonitor(command: Command, context: FleetContext): void {
     .addHelpText(
       'after',
       `
-On a terminal a live table until Ctrl-C: alarms first, then the worst stations. Not on a terminal, or with
+${context.socketPath ? 'Without --broker the sets of this post, from its register: ages, and a calendar of replacements.\nWith --broker on' : 'On'} a terminal a live table until Ctrl-C: alarms first, then the worst stations. Not on a terminal, or with
 --once or --json, one picture as soon as everything retained has come; an error when the broker is away.
 Times: 30s, 10m, 12h, 2d.
 
 Mosquitto needs max_queued_messages 0 in its configuration: as it comes it sends a subscriber 1000 of the retained
 messages and drops the others unheard.
 
-Examples:
+Examples:${context.socketPath ? `\n  ${name}` : ''}
   ${name} --broker mqtt://localhost
   ${name} --broker mqtts://broker.example --ca ca.pem --cert room.pem --key room.key
   ${name} --broker mqtt://localhost --department almaty --state lost silent
@@ -91,6 +101,10 @@ Examples:
   ${name} check --broker mqtt://localhost --for 10m`,
     )
     .action(async (flags: FleetFlags) => {
+      if (flags.broker === undefined && context.socketPath) {
+        const sets = (await askForResult(context.socketPath(), 'fleet', {})) as Fleet;
+        return context.output().result(sets, showFleet);
+      }
       // Loaded when it is needed: the client library costs every other command its start.
       const { watchFleet } = await import('./watch-fleet.ts');
       await watchFleet(flags, brokerOptions(flags), context);
@@ -132,6 +146,7 @@ Examples:
 type FleetBroker = Omit<BrokerOptions, 'clientId' | 'onMessage' | 'will'>;
 
 function brokerOptions({ broker, username, passwordFile, ca, cert, key }: FleetFlags): FleetBroker {
+  if (broker === undefined) throw new DockError('control.bad-request', 'name a broker: --broker mqtt://host');
   if ((cert === undefined) !== (key === undefined)) {
     throw new DockError('control.bad-request', '--cert and --key go together');
   }

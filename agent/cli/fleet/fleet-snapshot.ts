@@ -1,3 +1,4 @@
+import { dayOf } from '../../../protocol/norm/service-life.ts';
 import type { StationAddress } from '../../../protocol/mqtt/topics.ts';
 import type { FleetModel, Station } from './fleet-model.ts';
 import type { AlarmState, CameraState, QuotaState } from './fleet-state.ts';
@@ -44,6 +45,8 @@ export interface FleetSnapshot {
   readonly posts: readonly PostLine[];
   readonly overdueCameras: readonly CameraLine[];
   readonly clocks: readonly ClockLine[];
+  /** In which years the service lives of enrolled cameras end; what is overdue is to be replaced this year. */
+  readonly replacements: readonly { readonly year: number; readonly cameras: number }[];
 }
 
 export interface StationLine extends StationAddress {
@@ -126,6 +129,7 @@ export function fleetSnapshot(
     posts,
     overdueCameras: overdueCameras(stations, now - bounds.overdueAfterMs),
     clocks: stations.flatMap((station) => clockLines(station, bounds.clockLimitMs)),
+    replacements: replacements(stations, Number(dayOf(now).slice(0, 4))),
   };
 }
 
@@ -237,6 +241,21 @@ function overdueCameras(stations: readonly Station[], before: number): CameraLin
       model,
       lastDockedAt: iso(lastDockedAt),
     }));
+}
+
+function replacements(stations: readonly Station[], thisYear: number): FleetSnapshot['replacements'] {
+  const years = new Map<string, number>();
+  for (const { address, cameras } of stations) {
+    for (const { serialNumber, enrolment, serviceEndsOn } of cameras.values()) {
+      if (enrolment !== 'enrolled' || serviceEndsOn === undefined) continue;
+      // Stations of one post know the same cameras.
+      const year = Math.max(thisYear, Number(serviceEndsOn.slice(0, 4)));
+      years.set(`${address.department}/${address.post}/${serialNumber}`, year);
+    }
+  }
+  const counts = new Map<number, number>();
+  for (const year of years.values()) counts.set(year, (counts.get(year) ?? 0) + 1);
+  return [...counts].map(([year, cameras]) => ({ year, cameras })).sort((a, b) => a.year - b.year);
 }
 
 function isOlder(

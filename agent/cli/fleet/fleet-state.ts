@@ -96,12 +96,14 @@ export function cameraState(json: unknown) {
   if (!message) return undefined;
   const { serialNumber, model, enrolment, lastDockedAt, batteryPercent } = message;
   const { clockOffsetMs, clockUncertaintyMs, storageSecondsUntilFull, lastSessionOutcome } = message;
+  const { serviceEndsOn } = message;
   return {
     serialNumber: cut(serialNumber),
     model: cut(model),
     enrolment,
     lastDockedAt: Date.parse(lastDockedAt),
     batteryPercent,
+    serviceEndsOn,
     clockOffsetMs,
     clockUncertaintyMs,
     storageSecondsUntilFull,

@@ -108,7 +108,7 @@ function rowsOf<T>(all: readonly T[], row: (one: T) => string[]): Rows {
 }
 
 function sections(snapshot: FleetSnapshot): Section[] {
-  const { alarms, stations, posts, overdueCameras, clocks, at } = snapshot;
+  const { alarms, stations, posts, overdueCameras, clocks, replacements, at } = snapshot;
   const now = Date.parse(at);
   return [
     {
@@ -178,6 +178,13 @@ function sections(snapshot: FleetSnapshot): Section[] {
         clock.why === 'off' ? 'too far off' : 'the station does not trust it',
       ]),
       right: [],
+      spare: [],
+    },
+    {
+      name: 'CAMERAS TO REPLACE',
+      head: ['YEAR', 'CAMERAS'],
+      rows: rowsOf(replacements, ({ year, cameras }) => [String(year), String(cameras)]),
+      right: ['CAMERAS'],
       spare: [],
     },
   ];

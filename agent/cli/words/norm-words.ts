@@ -4,18 +4,18 @@ import { plural, type Words } from './language.ts';
 // норма, комплект, работник.
 
 /** The acts by which an edition is in force, by its id; one that is not here is cited as the data has it. */
-export const citations: Words<Readonly<Record<string, string>>> = {
+export const citations: Words<Readonly<Record<string, (item: 1 | 2) => string>>> = {
   en: {},
   ru: {
-    'order-1358-2021':
+    'order-1358-2021': (item) =>
       'Приказ Первого заместителя Премьер-Министра Республики Казахстан – Министра финансов Республики Казахстан ' +
-      'от 10 декабря 2019 года № 1358 (зарегистрирован 20 декабря 2019 года, № 19747), пункт 1, в редакции приказа ' +
+      `от 10 декабря 2019 года № 1358 (зарегистрирован 20 декабря 2019 года, № 19747), пункт ${item}, в редакции приказа ` +
       'Министра финансов от 29 сентября 2021 года № 994',
   },
   kk: {
-    'order-1358-2021':
+    'order-1358-2021': (item) =>
       'Қазақстан Республикасы Премьер-Министрінің Бірінші орынбасары – Қазақстан Республикасы Қаржы министрінің ' +
-      '2019 жылғы 10 желтоқсандағы № 1358 бұйрығы (2019 жылғы 20 желтоқсанда № 19747 болып тіркелген), 1-тармақ, ' +
+      `2019 жылғы 10 желтоқсандағы № 1358 бұйрығы (2019 жылғы 20 желтоқсанда № 19747 болып тіркелген), ${item}-тармақ, ` +
       'Қаржы министрінің 2021 жылғы 29 қыркүйектегі № 994 бұйрығының редакциясында',
   },
 };
@@ -45,6 +45,13 @@ const english = {
     retired: (it: { camera: string }) => `Camera ${it.camera} was retired.`,
     other: () => 'No camera was enrolled or retired by it.',
   },
+  computerActs: {
+    enrolled: (it: { computer: string }) => `Computer ${it.computer} was registered for the department.`,
+    refused: (it: { computer: string }) => `Computer ${it.computer} was refused.`,
+    retired: (it: { computer: string }) => `Computer ${it.computer} was retired.`,
+    other: () => 'No computer was registered or retired by it.',
+  },
+  computerRow: 'Item 2 of the norm: one personal computer for the department.',
   because: (it: { why: string }) => `Why: ${it.why}`,
   headcountSigned: (it: { headcount: number; number: number }) =>
     `The post had ${it.headcount} workers, by the signed post assignment no. ${it.number}.`,
@@ -77,6 +84,13 @@ const russian: typeof english = {
     retired: ({ camera }) => `Регистратор ${camera} снят с учёта.`,
     other: () => 'Ни один регистратор этим не поставлен на учёт и не снят.',
   },
+  computerActs: {
+    enrolled: ({ computer }) => `Компьютер ${computer} поставлен на учёт департамента.`,
+    refused: ({ computer }) => `Компьютеру ${computer} отказано.`,
+    retired: ({ computer }) => `Компьютер ${computer} снят с учёта.`,
+    other: () => 'Ни один компьютер этим не поставлен на учёт и не снят.',
+  },
+  computerRow: 'Пункт 2 нормы: один персональный компьютер на департамент.',
   because: ({ why }) => `Почему: ${why}`,
   headcountSigned: ({ headcount, number }) =>
     `На посту было ${headcount} работников, по подписанному назначению поста № ${number}.`,
@@ -108,6 +122,13 @@ const kazakh: typeof english = {
     retired: ({ camera }) => `${camera} бейнетіркеуіші есептен шығарылды.`,
     other: () => 'Бұл жазбамен ешбір бейнетіркеуіш есепке қойылмады да, шығарылмады да.',
   },
+  computerActs: {
+    enrolled: ({ computer }) => `${computer} компьютері департамент есебіне қойылды.`,
+    refused: ({ computer }) => `${computer} компьютеріне бас тартылды.`,
+    retired: ({ computer }) => `${computer} компьютері есептен шығарылды.`,
+    other: () => 'Бұл жазбамен ешбір компьютер есепке қойылмады да, шығарылмады да.',
+  },
+  computerRow: 'Норманың 2-тармағы: департаментке бір дербес компьютер.',
   because: ({ why }) => `Себебі: ${why}`,
   headcountSigned: ({ headcount, number }) =>
     `Бекетте ${headcount} қызметкер болды, қол қойылған № ${number} бекет тағайындауы бойынша.`,

@@ -1,4 +1,5 @@
 import type { AuditRecord } from '../../../protocol/norm/audit-record.ts';
+import type { NormItem } from '../../../protocol/norm/editions.ts';
 import { plural, type Words } from './language.ts';
 
 // What dockctl says of the register and its audit. The terms are those of the act: see the words of the norm.
@@ -27,6 +28,12 @@ const english = {
     `Whole: ${plural('en', it.records, { one: 'record', other: 'records' })}, each follows from the one before. The last has the hash ${it.hash}`,
   broken: (it: { problem: string }) =>
     `NOT WHOLE: ${it.problem}. Keep the database as it is and call the department.`,
+
+  items: { camera: 'camera', computer: 'computer' } satisfies Record<NormItem, string>,
+  fleetHead: ['SERIAL NUMBER', 'WHAT', 'IN SERVICE SINCE', 'AGE (YEARS:MONTHS)', 'SERVICE LIFE ENDS', ''],
+  calendarHead: ['REPLACE IN', 'CAMERAS', 'COMPUTERS'],
+  over: 'OVER',
+  nothingEnrolled: 'Nothing is enrolled.',
 };
 
 const russian: typeof english = {
@@ -52,6 +59,12 @@ const russian: typeof english = {
     `Всё цело: ${plural('ru', records, { one: 'запись', few: 'записи', many: 'записей', other: 'записи' })}, каждая следует из предыдущей. Хеш последней: ${hash}`,
   broken: ({ problem }) =>
     `ЦЕЛОСТНОСТЬ НАРУШЕНА: ${problem}. Оставьте базу как есть и сообщите в департамент.`,
+
+  items: { camera: 'регистратор', computer: 'компьютер' },
+  fleetHead: ['СЕРИЙНЫЙ НОМЕР', 'ЧТО', 'В ЭКСПЛУАТАЦИИ С', 'ВОЗРАСТ (ЛЕТ:МЕС.)', 'СРОК ДО', ''],
+  calendarHead: ['ЗАМЕНИТЬ В', 'РЕГИСТРАТОРОВ', 'КОМПЬЮТЕРОВ'],
+  over: 'ИСТЁК',
+  nothingEnrolled: 'На учёте ничего нет.',
 };
 
 const kazakh: typeof english = {
@@ -77,6 +90,12 @@ const kazakh: typeof english = {
     `Бәрі бүтін: ${plural('kk', records, { other: 'жазба' })}, әрқайсысы алдыңғысынан шығады. Соңғысының хеші: ${hash}`,
   broken: ({ problem }) =>
     `БҮТІНДІГІ БҰЗЫЛҒАН: ${problem}. Дерекқорды сол күйінде қалдырып, департаментке хабарлаңыз.`,
+
+  items: { camera: 'бейнетіркеуіш', computer: 'компьютер' },
+  fleetHead: ['СЕРИЯЛЫҚ НӨМІРІ', 'НЕ', 'ПАЙДАЛАНУДА', 'ЖАСЫ (ЖЫЛ:АЙ)', 'УАҚЫТЫ БІТЕДІ', ''],
+  calendarHead: ['АЛМАСТЫРУ ЖЫЛЫ', 'БЕЙНЕТІРКЕУІШ', 'КОМПЬЮТЕР'],
+  over: 'БІТТІ',
+  nothingEnrolled: 'Есепте ештеңе жоқ.',
 };
 
 export const registerWords: Words<typeof english> = { en: english, ru: russian, kk: kazakh };

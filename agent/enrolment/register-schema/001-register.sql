@@ -5,22 +5,29 @@
 CREATE FUNCTION dock.now_ms() RETURNS bigint LANGUAGE sql VOLATILE
   RETURN floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
 
+-- What the norms provide for: cameras by the headcount of a post, a computer for each department.
+CREATE TYPE dock.item AS ENUM ('camera', 'computer');
+
 -- The editions of the norm and the wording of refusals: data of the program, brought up to date with it.
 CREATE TABLE dock.norm (
   edition text NOT NULL,
   effective_from date NOT NULL,
+  item dock.item NOT NULL,
   citation text NOT NULL,
   norm_row integer NOT NULL CHECK (norm_row > 0),
   up_to integer,                       -- headcount, included; NULL in the last row
   sets integer NOT NULL CHECK (sets BETWEEN 0 AND 50),
-  PRIMARY KEY (edition, norm_row)
+  PRIMARY KEY (edition, item, norm_row)
 );
 CREATE TABLE dock.refusal (code text PRIMARY KEY, meaning text NOT NULL);
 
+-- A holder of sets: a post with its cameras, or a department itself with its computer, whose name is empty.
 CREATE TABLE dock.post (
   id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   department text NOT NULL,
   name text NOT NULL,
+  item dock.item NOT NULL GENERATED ALWAYS AS
+    (CASE name WHEN '' THEN 'computer'::dock.item ELSE 'camera'::dock.item END) STORED,
   headcount integer CHECK (headcount BETWEEN 0 AND 1000000),
   revision bigint NOT NULL DEFAULT 0,  -- counts every change of the post and its cameras
   audit_records integer NOT NULL DEFAULT 0,
@@ -34,6 +41,14 @@ BEGIN
   RETURN NEW;
 END $$;
 CREATE TRIGGER headcount BEFORE UPDATE OF headcount ON dock.post FOR EACH ROW EXECUTE FUNCTION dock.count_headcount();
+
+CREATE FUNCTION dock.enter_department() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO dock.post (department, name) VALUES (NEW.department, '') ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER department AFTER INSERT ON dock.post FOR EACH ROW WHEN (NEW.name <> '')
+  EXECUTE FUNCTION dock.enter_department();
 
 -- A station is the role that it logs in with: it cannot act for another post, nor under another name.
 CREATE TABLE dock.station (
@@ -54,11 +69,12 @@ CREATE TABLE dock.enrolment (
   reason text NOT NULL,
   commissioned_on date,
   service_reported integer,            -- months that were left at the last report of its service life
+  item dock.item NOT NULL DEFAULT 'camera', -- that of its holder, by trigger
   PRIMARY KEY (post_id, serial_number),
   CHECK ((state = 'enrolled') = (place IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX enrolment_place ON dock.enrolment (post_id, place) WHERE place IS NOT NULL;
-CREATE UNIQUE INDEX enrolment_once ON dock.enrolment (serial_number) WHERE state = 'enrolled';
+CREATE UNIQUE INDEX enrolment_once ON dock.enrolment (item, serial_number) WHERE state = 'enrolled';
 
 -- Every act, never changed, numbered and chained under the lock of the post: see protocol/norm/audit-record.ts.
 -- station: the one that tells of it.
@@ -96,16 +112,18 @@ CREATE TRIGGER chain BEFORE INSERT ON dock.audit FOR EACH ROW EXECUTE FUNCTION d
 ALTER TABLE dock.audit ENABLE ALWAYS TRIGGER chain;
 
 -- In plpgsql throughout: its plans are kept for the connection, those of SQL functions are made anew at each call.
--- The row of the norm for a headcount, by the edition in force; a post without workers has no row.
-CREATE FUNCTION dock.norm_of(workers integer, OUT quota integer, OUT norm_row integer, OUT edition text, OUT citation text)
+-- The row of the norm for a headcount, by the edition in force; a post without workers has no row. Of computers no
+-- headcount is asked.
+CREATE FUNCTION dock.norm_of(what dock.item, workers integer, OUT quota integer, OUT norm_row integer, OUT edition text, OUT citation text)
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  SELECT n.edition, n.citation INTO edition, citation FROM dock.norm n
+  IF what = 'computer' THEN workers := 1; END IF;
+  SELECT n.edition, n.citation INTO edition, citation FROM dock.norm n WHERE n.item = what
     ORDER BY n.effective_from <= (now() AT TIME ZONE 'UTC')::date DESC,
       CASE WHEN n.effective_from <= (now() AT TIME ZONE 'UTC')::date THEN n.effective_from END DESC,
       n.effective_from LIMIT 1;
   SELECT n.sets, n.norm_row INTO quota, norm_row FROM dock.norm n
-    WHERE n.edition = norm_of.edition AND workers > 0 AND (n.up_to IS NULL OR workers <= n.up_to)
+    WHERE n.edition = norm_of.edition AND n.item = what AND workers > 0 AND (n.up_to IS NULL OR workers <= n.up_to)
     ORDER BY n.norm_row LIMIT 1;
   quota := coalesce(quota, 0);
   norm_row := coalesce(norm_row, 0);
@@ -118,12 +136,12 @@ DECLARE
   allowed integer;
   taken integer;
 BEGIN
-  UPDATE dock.post SET revision = revision + 1 WHERE id = NEW.post_id RETURNING headcount INTO workers;
+  UPDATE dock.post SET revision = revision + 1 WHERE id = NEW.post_id RETURNING headcount, item INTO workers, NEW.item;
   IF NEW.state <> 'enrolled' THEN RETURN NEW; END IF;
   IF TG_OP = 'UPDATE' THEN
     IF OLD.state = 'enrolled' AND OLD.post_id = NEW.post_id AND OLD.place = NEW.place THEN RETURN NEW; END IF;
   END IF;
-  allowed := (dock.norm_of(workers)).quota;
+  allowed := (dock.norm_of(NEW.item, workers)).quota;
   SELECT count(*) INTO taken FROM dock.enrolment WHERE post_id = NEW.post_id AND place IS NOT NULL
     AND NOT (TG_OP = 'UPDATE' AND post_id = OLD.post_id AND serial_number = OLD.serial_number);
   IF taken >= allowed OR NEW.place > allowed THEN
@@ -156,16 +174,23 @@ END $$;
 -- The post in numbers. The smaller headcount counts, where the station was told another one.
 CREATE FUNCTION dock.usage_of(post integer, stated integer) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (SELECT jsonb_build_object('headcount', coalesce(least(p.headcount, stated), 0), 'quota', n.quota, 'row', n.norm_row,
-    'editionId', n.edition, 'citation', n.citation, 'isHeadcountKnown', p.headcount IS NOT NULL,
+  RETURN (SELECT jsonb_build_object('item', p.item, 'headcount', coalesce(least(p.headcount, stated), 0), 'quota', n.quota, 'row', n.norm_row,
+    'editionId', n.edition, 'citation', n.citation,
+    'isHeadcountKnown', p.item = 'computer' OR p.headcount IS NOT NULL,
     'enrolled', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.place IS NOT NULL),
     'refused', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.state = 'refused'),
     'audit', jsonb_build_object('records', p.audit_records, 'hash', p.audit_hash))
-  FROM dock.post p, dock.norm_of(CASE WHEN p.headcount IS NOT NULL THEN least(p.headcount, stated) END) n WHERE p.id = post);
+  FROM dock.post p,
+    dock.norm_of(p.item, CASE WHEN p.headcount IS NOT NULL THEN least(p.headcount, stated) END) n WHERE p.id = post);
+END $$;
+
+CREATE FUNCTION dock.department_of(post integer) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT d.id FROM dock.post p JOIN dock.post d ON d.department = p.department AND d.name = '' WHERE p.id = post);
 END $$;
 
 CREATE FUNCTION dock.enrolment_json(e dock.enrolment) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-  SELECT jsonb_build_object('serialNumber', e.serial_number, 'state', e.state, 'publicKey', encode(e.public_key, 'hex'),
+  SELECT jsonb_build_object('item', e.item, 'serialNumber', e.serial_number, 'state', e.state, 'publicKey', encode(e.public_key, 'hex'),
     'changedAt', e.changed_at, 'changedBy', e.changed_by, 'reason', e.reason, 'commissionedOn', e.commissioned_on,
     'serviceReported', e.service_reported)
 $$;
@@ -175,14 +200,16 @@ BEGIN
   RETURN coalesce((SELECT state FROM dock.enrolment WHERE post_id = post AND serial_number = serial), 'unknown');
 END $$;
 
--- Records what was done: `teller` tells of it, `more` says what only this act has.
+-- Records what was done: `teller` tells of it, `more` says what only this act has. What a department has stands in the
+-- audit of the post that acted.
 CREATE FUNCTION dock.note(post integer, teller name, request jsonb, usage jsonb, act text, reason text, more jsonb)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   place text := (SELECT concat_ws('/', p.department, p.name, s.name) FROM dock.me() s JOIN dock.post p ON p.id = s.post_id);
 BEGIN
-  INSERT INTO dock.audit (post_id, number, station, request_id, record, digest, hash) VALUES (post, 0, teller,
-    (request->>'id')::uuid, jsonb_strip_nulls(jsonb_build_object(
+  INSERT INTO dock.audit (post_id, number, station, request_id, record, digest, hash) VALUES (
+    CASE usage->>'item' WHEN 'computer' THEN (dock.me()).post_id ELSE post END, 0, teller,
+    (request->>'id')::uuid, jsonb_strip_nulls(jsonb_build_object('item', nullif(usage->>'item', 'camera'),
       'at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'station', place, 'act', act,
       'by', coalesce(request->>'by', ''), 'reason', reason, 'headcount', usage->'headcount',
       'headcountSource', coalesce(request->>'headcountSource', 'unsigned'),
@@ -230,10 +257,12 @@ CREATE FUNCTION dock.turn_away(post integer, teller name, request jsonb, usage j
   kept boolean DEFAULT false) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   before text := dock.state_of(post, serial);
-  words text := format('%s: %s of %s sets are taken, headcount %s, %s of %s',
-    coalesce((SELECT meaning FROM dock.refusal r WHERE r.code = turn_away.code), code), usage->>'enrolled', usage->>'quota',
+  taken text := format('%s: %s of %s sets are taken',
+    coalesce((SELECT meaning FROM dock.refusal r WHERE r.code = turn_away.code), code), usage->>'enrolled', usage->>'quota');
+  words text := CASE usage->>'item' WHEN 'computer' THEN concat_ws(', ', taken, usage->>'citation')
+    ELSE format('%s, headcount %s, %s of %s', taken,
     CASE WHEN (usage->>'isHeadcountKnown')::boolean THEN usage->>'headcount' ELSE 'unknown' END,
-    CASE usage->>'row' WHEN '0' THEN 'no row applies' ELSE 'row ' || (usage->>'row') END, usage->>'citation');
+    CASE usage->>'row' WHEN '0' THEN 'no row applies' ELSE 'row ' || (usage->>'row') END, usage->>'citation') END;
 BEGIN
   IF NOT kept THEN
     INSERT INTO dock.enrolment VALUES (post, serial, 'refused', NULL, decode(request->>'publicKey', 'hex'), dock.now_ms(),
@@ -252,9 +281,10 @@ CREATE FUNCTION dock.objection(usage jsonb, serial text, spare integer DEFAULT 0
 BEGIN
   RETURN (SELECT CASE
     WHEN NOT (usage->>'isHeadcountKnown')::boolean THEN 'enrolment.no-headcount'
-    WHEN EXISTS (SELECT FROM dock.enrolment WHERE serial_number = serial AND state = 'enrolled')
-      THEN 'enrolment.at-another-post'
-    WHEN (usage->>'enrolled')::integer - spare >= (usage->>'quota')::integer THEN 'enrolment.quota-full'
+    WHEN EXISTS (SELECT FROM dock.enrolment WHERE item = (usage->>'item')::dock.item AND serial_number = serial
+      AND state = 'enrolled') THEN 'enrolment.at-another-post'
+    WHEN (usage->>'enrolled')::integer - spare >= (usage->>'quota')::integer THEN
+      CASE usage->>'item' WHEN 'computer' THEN 'enrolment.has-computer' ELSE 'enrolment.quota-full' END
   END);
 END $$;
 
@@ -266,7 +296,9 @@ DECLARE
   me dock.station := dock.me();
   serial text := request->>'serialNumber';
   stated integer := (request->>'headcount')::integer;
-  target integer := (SELECT id FROM dock.post WHERE department = request->>'department' AND name = request->>'post');
+  home integer := CASE request->>'item' WHEN 'computer' THEN dock.department_of(me.post_id) ELSE me.post_id END;
+  target integer := (SELECT id FROM dock.post
+    WHERE department = request->>'department' AND name = request->>'post' AND item = 'camera');
   usage jsonb;
   entered jsonb;
   answer jsonb;
@@ -275,7 +307,7 @@ DECLARE
 BEGIN
   -- Locked also to say that it was done already: the commit of this answer waits for the synchronous standby, so that no
   -- station is told what a failover can undo. In one order, so that two transfers do not wait for each other.
-  PERFORM FROM dock.post WHERE id IN (me.post_id, target) ORDER BY id FOR NO KEY UPDATE;
+  PERFORM FROM dock.post WHERE id IN (me.post_id, home, target) ORDER BY id FOR NO KEY UPDATE;
   SELECT CASE done->>'act'
       WHEN 'refused' THEN jsonb_build_object('kind', 'refused', 'code', done->>'code', 'reason', done->>'reason')
       WHEN 'assignment-installed' THEN jsonb_build_object('kind', 'done')
@@ -283,90 +315,97 @@ BEGIN
       ELSE jsonb_build_object('kind', done->>'act', 'isNew', true) END
     INTO answer FROM (SELECT record::jsonb AS done FROM dock.audit WHERE request_id = (request->>'id')::uuid
       AND post_id = me.post_id ORDER BY number DESC LIMIT 1) AS last;
-  usage := dock.usage_of(me.post_id, stated);
-  SELECT state INTO standing FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = serial;
+  usage := dock.usage_of(home, stated);
+  SELECT state INTO standing FROM dock.enrolment WHERE post_id = home AND serial_number = serial;
 
   IF answer IS NOT NULL THEN
     NULL;
   ELSIF request->>'kind' = 'enrol' THEN
     objection := dock.objection(usage, serial);
     IF standing = 'enrolled' THEN answer := jsonb_build_object('kind', 'enrolled', 'isNew', false);
-    ELSIF objection IS NULL THEN answer := dock.take(me.post_id, me.role, request, usage, serial);
-    ELSE answer := dock.turn_away(me.post_id, me.role, request, usage, serial, objection);
+    ELSIF objection IS NULL THEN answer := dock.take(home, me.role, request, usage, serial);
+    ELSE answer := dock.turn_away(home, me.role, request, usage, serial, objection);
     END IF;
   ELSIF request->>'kind' = 'refuse' THEN
     IF standing = 'enrolled' THEN answer := jsonb_build_object('kind', 'enrolled', 'isNew', false);
-    ELSE answer := dock.turn_away(me.post_id, me.role, request, usage, serial, request->>'code');
+    ELSE answer := dock.turn_away(home, me.role, request, usage, serial, request->>'code');
     END IF;
   ELSIF request->>'kind' = 'retire' THEN
-    IF standing = 'enrolled' AND NOT EXISTS (SELECT FROM dock.enrolment WHERE post_id = me.post_id
+    IF standing = 'enrolled' AND NOT EXISTS (SELECT FROM dock.enrolment WHERE post_id = home
       AND serial_number = serial AND changed_at <> (request->>'enrolledAt')::bigint) THEN
-      PERFORM dock.free(me.post_id, me.role, request, usage, serial);
+      PERFORM dock.free(home, me.role, request, usage, serial);
       answer := jsonb_build_object('kind', 'retired', 'isNew', true);
     ELSIF standing IN ('retired', 'enrolled') THEN answer := jsonb_build_object('kind', 'retired', 'isNew', false);
     ELSE answer := jsonb_build_object('kind', 'unknown');
     END IF;
   ELSIF request->>'kind' = 'replace' THEN
     objection := dock.objection(usage, serial, 1);
-    IF (SELECT state FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = request->>'replaces')
+    IF (SELECT state FROM dock.enrolment WHERE post_id = home AND serial_number = request->>'replaces')
       IS DISTINCT FROM 'enrolled' THEN answer := jsonb_build_object('kind', 'unknown');
     ELSIF standing = 'enrolled' THEN answer := jsonb_build_object('kind', 'enrolled', 'isNew', false);
     ELSIF objection IS NOT NULL THEN
-      answer := dock.turn_away(me.post_id, me.role, request, usage, serial, objection);
+      answer := dock.turn_away(home, me.role, request, usage, serial, objection);
     ELSE
-      PERFORM dock.free(me.post_id, me.role, request, usage, request->>'replaces',
+      PERFORM dock.free(home, me.role, request, usage, request->>'replaces',
         jsonb_build_object('replacedBy', serial));
-      answer := dock.take(me.post_id, me.role, request, dock.usage_of(me.post_id, stated), serial,
+      answer := dock.take(home, me.role, request, dock.usage_of(home, stated), serial,
         jsonb_build_object('replaces', request->>'replaces'));
     END IF;
   ELSIF request->>'kind' = 'transfer' THEN
     entered := dock.usage_of(target, NULL);
     IF standing IS DISTINCT FROM 'enrolled' THEN answer := jsonb_build_object('kind', 'unknown');
-    ELSIF target IS NULL OR target = me.post_id THEN
-      answer := dock.turn_away(me.post_id, me.role, request, usage, serial, 'enrolment.unknown-post', true);
+    ELSIF target IS NULL OR target = home THEN
+      answer := dock.turn_away(home, me.role, request, usage, serial, 'enrolment.unknown-post', true);
     ELSIF NOT (entered->>'isHeadcountKnown')::boolean
       OR (entered->>'enrolled')::integer >= (entered->>'quota')::integer THEN
-      answer := dock.turn_away(me.post_id, me.role, request, entered, serial, 'enrolment.quota-full', true);
+      answer := dock.turn_away(home, me.role, request, entered, serial, 'enrolment.quota-full', true);
     ELSE
-      PERFORM dock.free(me.post_id, me.role, request, usage, serial,
+      PERFORM dock.free(home, me.role, request, usage, serial,
         jsonb_build_object('transferredTo', (SELECT concat_ws('/', department, name) FROM dock.post WHERE id = target)));
       -- Told by a station of the post that gains the camera.
       PERFORM dock.take(target, coalesce((SELECT min(role) FROM dock.station WHERE post_id = target), me.role),
         request || (SELECT jsonb_build_object('publicKey', encode(public_key, 'hex'), 'commissionedOn', commissioned_on)
-          FROM dock.enrolment WHERE post_id = me.post_id AND serial_number = serial),
+          FROM dock.enrolment WHERE post_id = home AND serial_number = serial),
         entered, serial, jsonb_build_object('transferredFrom',
-          (SELECT concat_ws('/', department, name) FROM dock.post WHERE id = me.post_id)));
+          (SELECT concat_ws('/', department, name) FROM dock.post WHERE id = home)));
       answer := jsonb_build_object('kind', 'retired', 'isNew', true);
     END IF;
   ELSIF request->>'kind' = 'fix-key' THEN
     UPDATE dock.enrolment SET public_key = decode(request->>'publicKey', 'hex')
-      WHERE post_id = me.post_id AND serial_number = serial AND state = 'enrolled' AND public_key IS NULL;
+      WHERE post_id = home AND serial_number = serial AND state = 'enrolled' AND public_key IS NULL;
     answer := jsonb_build_object('kind', 'done');
   ELSIF request->>'kind' = 'report-service-life' THEN
-    UPDATE dock.enrolment SET service_reported = (request->>'months')::integer WHERE post_id = me.post_id
+    UPDATE dock.enrolment SET service_reported = (request->>'months')::integer WHERE post_id = home
       AND serial_number = serial AND state = 'enrolled' AND commissioned_on = (request->>'commissionedOn')::date
       AND coalesce(service_reported, 100) > (request->>'months')::integer;
     IF FOUND THEN
-      PERFORM dock.note(me.post_id, me.role, request, usage, 'service-life-due', '', jsonb_build_object('serialNumber',
+      PERFORM dock.note(home, me.role, request, usage, 'service-life-due', '', jsonb_build_object('serialNumber',
         serial, 'commissionedOn', request->'commissionedOn', 'serviceEndsOn', request->'serviceEndsOn',
         'months', request->'months'));
     END IF;
     answer := jsonb_build_object('kind', 'done');
   ELSIF request->>'kind' = 'note-assignment' THEN
-    PERFORM dock.note(me.post_id, me.role, request, usage, 'assignment-installed', request->>'reason', '{}');
+    PERFORM dock.note(home, me.role, request, usage, 'assignment-installed', request->>'reason', '{}');
     answer := jsonb_build_object('kind', 'done');
   ELSE
     RAISE EXCEPTION 'no request of kind %', request->>'kind' USING ERRCODE = 'invalid_parameter_value';
   END IF;
 
-  RETURN dock.news(me, stated, (request->>'seen')::bigint) || jsonb_build_object('answer', answer, 'enrolments',
+  RETURN dock.news(me, stated, (request->>'seen')::bigint) || jsonb_build_object('answer', answer,
+    'computerUsage', CASE WHEN home <> me.post_id THEN dock.usage_of(home, NULL) END, 'enrolments',
     (SELECT coalesce(jsonb_agg(dock.enrolment_json(e)), '[]') FROM dock.enrolment e
-      WHERE post_id = me.post_id AND serial_number IN (serial, request->>'replaces')));
+      WHERE post_id = home AND serial_number IN (serial, request->>'replaces')));
+END $$;
+
+-- Counts every change of a post and of its department.
+CREATE FUNCTION dock.revision_of(post integer) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT sum(p.revision) FROM dock.post p WHERE p.id IN (post, dock.department_of(post)));
 END $$;
 
 CREATE FUNCTION dock.news(me dock.station, stated integer, seen bigint) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (SELECT jsonb_build_object('revision', (SELECT revision FROM dock.post WHERE id = me.post_id),
+  RETURN (SELECT jsonb_build_object('revision', dock.revision_of(me.post_id),
     'usage', dock.usage_of(me.post_id, stated),
     'decisions', (SELECT coalesce(jsonb_agg(d.record::jsonb || jsonb_build_object('hash', d.hash) ORDER BY d.number), '[]')
       FROM dock.audit d WHERE d.post_id = me.post_id AND d.station = me.role AND d.number > seen)));
@@ -374,14 +413,16 @@ END $$;
 
 -- What a station asks every other second.
 CREATE FUNCTION dock.revision() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT revision FROM dock.post WHERE id = (dock.me()).post_id
+  SELECT dock.revision_of((dock.me()).post_id)
 $$;
 
--- The whole post, for the local copy of a station.
+-- The whole post and the computer of its department, for the local copy of a station.
 CREATE FUNCTION dock.copy(stated integer, seen bigint) RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-  SELECT dock.news(me, stated, seen) || jsonb_build_object('enrolments',
-    (SELECT coalesce(jsonb_agg(dock.enrolment_json(e)), '[]') FROM dock.enrolment e WHERE e.post_id = me.post_id))
+  SELECT dock.news(me, stated, seen) || jsonb_build_object(
+    'computerUsage', dock.usage_of(dock.department_of(me.post_id), NULL), 'enrolments',
+    (SELECT coalesce(jsonb_agg(dock.enrolment_json(e)), '[]') FROM dock.enrolment e
+      WHERE e.post_id IN (me.post_id, dock.department_of(me.post_id))))
   FROM dock.me() me
 $$;
 

@@ -15,15 +15,6 @@ CREATE TABLE camera (
     last_bay INTEGER NOT NULL,
     health TEXT                          -- JSON, as last read
   ) STRICT, WITHOUT ROWID;
-CREATE TABLE enrolment (
-    serial_number TEXT PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('enrolled', 'retired', 'refused')),
-    public_key BLOB,                     -- Ed25519, fixed at enrolment; NULL for a camera without a key
-    changed_at INTEGER NOT NULL,
-    changed_by TEXT NOT NULL,
-    reason TEXT NOT NULL
-  , commissioned_on TEXT, service_reported INTEGER) STRICT, WITHOUT ROWID;
-CREATE INDEX enrolment_by_state ON enrolment (state);
 CREATE TABLE docking_session (
     id TEXT PRIMARY KEY,
     bay INTEGER NOT NULL,
@@ -152,7 +143,7 @@ CREATE TABLE register_copy (
     refreshed_at INTEGER,
     usage TEXT,
     seen INTEGER
-  ) STRICT;
+  , computer_usage TEXT) STRICT;
 CREATE TABLE queued_retirement (
     id TEXT PRIMARY KEY,                 -- of the request
     serial_number TEXT NOT NULL,
@@ -185,13 +176,23 @@ CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
     WHEN new.number != old.number OR new.digest != old.digest OR new.hash != old.hash OR new.record IS NOT NULL
       OR old.record ->> 'act' != 'refused'
     BEGIN SELECT RAISE(ABORT, 'the audit is not changed'); END;
+CREATE TABLE enrolment (
+    item TEXT NOT NULL CHECK (item IN ('camera', 'computer')),
+    serial_number TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('enrolled', 'retired', 'refused')),
+    public_key BLOB,
+    changed_at INTEGER NOT NULL,
+    changed_by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    commissioned_on TEXT,
+    service_reported INTEGER, -- months that were left at the last report of its service life
+    PRIMARY KEY (item, serial_number)
+  ) STRICT, WITHOUT ROWID;
+CREATE INDEX enrolment_by_state ON enrolment (item, state);
 INSERT INTO counter VALUES ('boot', 7);
 INSERT INTO counter VALUES ('mqtt-session', 12);
 INSERT INTO camera VALUES ('BC-1001', 'X2', '1.4.0', 'C', X'1111111111111111111111111111111111111111111111111111111111111111', 1763800000000, 1763830000000, 1, '{"batteryPercent":81,"errorCounters":{}}');
 INSERT INTO camera VALUES ('БК-2', '', '', '', NULL, 1763800000000, 1763830000000, 2, NULL);
-INSERT INTO enrolment VALUES ('BC-1001', 'enrolled', X'1111111111111111111111111111111111111111111111111111111111111111', 1763800000000, 'automatic', 'first docking at this post', '2025-11-22', 12);
-INSERT INTO enrolment VALUES ('BC-1002', 'retired', NULL, 1763800000000, 'aigerim', 'broken: lens cracked', NULL, NULL);
-INSERT INTO enrolment VALUES ('БК-2', 'refused', NULL, 1763800000000, 'automatic', 'quota full', NULL, NULL);
 INSERT INTO docking_session VALUES ('01975b7e-2c00-7000-8000-000000000001', 1, 'BC-1001', 1763830000000, 1763830060000, 'complete', NULL, 2, 1, 0, 1, 0, 0, 5000000000, 58000, -1250.5, 12.25, 3.5, 'edge', 1763830001000, 4.5, 11);
 INSERT INTO docking_session VALUES ('01975b7e-2c00-7000-8000-000000000002', 2, 'БК-2', 1763830000000, NULL, NULL, NULL, 3, 0, 0, 0, 3, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 INSERT INTO recording VALUES ('01975b7e-2c00-7000-8000-0000000000a1', 'BC-1001', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '17', '/DCIM/REC''0001.MP4', 5000000000, 'video', 1, 1763820000000, 1763823600000, 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb', 'BC-1001/2025-11-22/REC_0001-a1.MP4', 1763830050000, '01975b7e-2c00-7000-8000-000000000001', -1250.5, 12.25, 3.5, 'edge', NULL, '{"captured":"20251122T173000","zoneMinutes":300}', 1763900000000);
@@ -210,7 +211,7 @@ INSERT INTO alarm VALUES ('vault.slow', '', 'warning', 1763830080000, 'no answer
 INSERT INTO retained_topic VALUES ('alarm/vault.slow');
 INSERT INTO retained_topic VALUES ('bay/1');
 INSERT INTO register_copy VALUES (1, 7, 1763830080000, '{"headcount":40,"quota":5,"row":1,"editionId":"order-1358-2021",
-    "citation":"Order No. 1358","isHeadcountKnown":true,"enrolled":1,"refused":0}', 12);
+    "citation":"Order No. 1358","isHeadcountKnown":true,"enrolled":1,"refused":0}', 12, NULL);
 INSERT INTO queued_retirement VALUES ('019aa000-0000-7000-8000-000000000001', 'BC-1', 'aigerim', 'lost', 'not in its bay', 1763830000000);
 INSERT INTO assignment VALUES (1, 7, 'eyJhbGciOiJFZERTQSJ9.e30.AA', 1763830090000, 'aigerim', 0);
 INSERT INTO waiting_event VALUES (42, 'must');
@@ -218,5 +219,8 @@ INSERT INTO waiting_event VALUES (43, 'may');
 INSERT INTO waiting_event VALUES (44, 'must');
 INSERT INTO audit VALUES (1, '{"number":1,"at":"2025-11-22T08:26:40.000Z","station":"","act":"enrolled","serialNumber":"BC-1001","by":"automatic","reason":"first docking at this post","headcount":120,"headcountSource":"unsigned","quota":20,"enrolled":0,"row":5,"editionId":"2024","citation":""}', '7e1eb84fe7b20fe961613842bf71ec949aba1b95b0790b40ead45e62b4ccc9ad', '9418d0a898ad6e0617b6b796f111378c26db2c06a973d4c4c4ea3a733c492938');
 INSERT INTO audit VALUES (2, '{"number":2,"at":"2025-11-22T16:48:11.000Z","station":"","act":"enrolled","serialNumber":"BC-1003","by":"automatic","reason":"first docking at this post","headcount":120,"headcountSource":"assignment","quota":20,"enrolled":1,"row":3,"editionId":"order-1358-2021","citation":""}', '165bcf930bfb978f2516e391805f0fb635752e1267d1cb78c945b180b04ae75d', 'be437831d18e6db97a8793266b844cfb2703ae405a1be14b6496ebd3b81261af');
+INSERT INTO enrolment VALUES ('camera', 'BC-1001', 'enrolled', X'1111111111111111111111111111111111111111111111111111111111111111', 1763800000000, 'automatic', 'first docking at this post', '2025-11-22', 12);
+INSERT INTO enrolment VALUES ('camera', 'BC-1002', 'retired', NULL, 1763800000000, 'aigerim', 'broken: lens cracked', NULL, NULL);
+INSERT INTO enrolment VALUES ('camera', 'БК-2', 'refused', NULL, 1763800000000, 'automatic', 'quota full', NULL, NULL);
 PRAGMA application_id = 1685021547;
 PRAGMA user_version = 8;

@@ -73,6 +73,7 @@ const handlers: ControlHandlers = {
   enrol: handled,
   retire: handled,
   replace: handled,
+  fleet: handled,
   transfer: handled,
   audit: handled,
   pull: handled,

@@ -20,6 +20,7 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { askingMutations } from '../test/mutations/asking.ts';
 import { decidingMutations } from '../test/mutations/deciding.ts';
+import { registerMutations } from '../test/mutations/register.ts';
 import type { Catcher, Mutation } from '../test/mutations/mutation.ts';
 import { storingMutations } from '../test/mutations/storing.ts';
 import { wireMutations } from '../test/mutations/wire.ts';
@@ -27,6 +28,7 @@ import { wireMutations } from '../test/mutations/wire.ts';
 const mutations: readonly Mutation[] = [
   ...storingMutations,
   ...decidingMutations,
+  ...registerMutations,
   ...askingMutations,
   ...wireMutations,
 ];

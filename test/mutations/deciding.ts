@@ -144,9 +144,9 @@ export const decidingMutations: readonly Mutation[] = [
     file: register,
     edits: [
       {
-        find: '    return this.#db.transaction(() => {\n      const usage = this.#usage();\n      if (this.#state(request.serialNumber)',
+        find: '    return this.#db.transaction(() => {\n      const usage = this.#usage(request.item);\n      if (this.#state(request)',
         replace:
-          '    const usage = this.#usage();\n    await undefined;\n    return this.#db.transaction(() => {\n      if (this.#state(request.serialNumber)',
+          '    const usage = this.#usage(request.item);\n    await undefined;\n    return this.#db.transaction(() => {\n      if (this.#state(request)',
       },
     ].map(({ find, replace }) => ({
       find: `${find} === 'enrolled') return { kind: 'enrolled', isNew: false, usage };\n      if (!usage`,
@@ -167,14 +167,14 @@ export const decidingMutations: readonly Mutation[] = [
     name: 'norm-row-without-its-upper-bound',
     story: 'a post of exactly 50 gets the norm of 51',
     file: 'protocol/norm/quota.ts',
-    edits: [{ find: 'headcount <= upToHeadcount', replace: 'headcount < upToHeadcount' }],
+    edits: [{ find: 'count <= upTo', replace: 'count < upTo' }],
     catchers: tests('enrolment/norm'),
   },
   {
     name: 'fix-a-key-that-is-fixed',
     story: 'a later camera takes the place of an enrolled one with its own key',
     file: register,
-    edits: [{ find: " AND state = 'enrolled' AND public_key IS NULL`", replace: " AND state = 'enrolled'`" }],
+    edits: [{ find: '\n       AND public_key IS NULL`', replace: '`' }],
     catchers: tests('enrolment/register'),
   },
   {

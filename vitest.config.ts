@@ -10,6 +10,7 @@ export default defineConfig({
       'test/**/*.root.test.ts',
       'test/**/*.vm.test.ts',
       'test/mosquitto/**',
+      'test/pgbouncer/**',
       'test/monitoring/**',
     ],
     // No assertion: what hangs is ended, what waits for a busy disk is not.

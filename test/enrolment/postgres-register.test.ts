@@ -1,12 +1,17 @@
 // The same promises on a real PostgreSQL, and those that only a register of several stations can make.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PostgresServer } from '../support/postgres.ts';
-import { owner, RegisterDatabase, RegisterStation, type PostPlace } from '../support/register-database.ts';
+import {
+  owner,
+  RegisterDatabase,
+  RegisterStation,
+  registerUnderTest,
+  type PostPlace,
+} from '../support/register-database.ts';
 import { TcpProxy } from '../report/tcp-proxy.ts';
-import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import { normEditions } from '../../protocol/norm/editions.ts';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
-import { registerConformance, type RegisterUnderTest } from './register-conformance.ts';
+import { registerConformance } from './register-conformance.ts';
 
 let server: PostgresServer;
 let names = 0;
@@ -35,30 +40,9 @@ const retirement = (serialNumber: string) => ({
   note: '',
 });
 
-registerConformance('PostgreSQL', { runs: 2 }, async (): Promise<RegisterUnderTest> => {
-  const database = await newDatabase();
-  const place = { department: 'd', post: 'p' };
-  const stations: RegisterStation[] = [];
-  const rows = () => database.query('SELECT * FROM dock.audit ORDER BY number');
-  return {
-    open: async (headcount) => {
-      await database.statePost(place, headcount);
-      const station = await newStation(database, place);
-      stations.push(station);
-      return station.register;
-    },
-    decisions: async () => (await rows()).map(({ record }) => auditRecord.parse(JSON.parse(String(record)))),
-    // Each station tells its own decisions, in their order.
-    events: async () => {
-      const told = new Map(stations.map((station) => [station.role, station.events()]));
-      const inOrder = (await rows()).flatMap(({ station }) => told.get(String(station))?.shift() ?? []);
-      return [...inOrder, ...[...told.values()].flat()];
-    },
-    [Symbol.asyncDispose]: async () => {
-      for (const station of stations) await station[Symbol.asyncDispose]();
-    },
-  };
-});
+registerConformance('PostgreSQL', { runs: 2 }, async () =>
+  registerUnderTest(await newDatabase(), server.port),
+);
 
 test('has the norms and the words of the program', async () => {
   const database = await newDatabase();
@@ -247,6 +231,26 @@ describe('several stations', () => {
     expect(
       await a.register.transfer({ ...request, to: { department: 'd', post: 'nowhere' }, serialNumber: 'C6' }),
     ).toMatchObject({ kind: 'refused', code: 'enrolment.unknown-post' });
+  });
+
+  test('the posts of a department share its one computer, and all know of it', async () => {
+    await using posts = await twoPosts();
+    const { a, b } = posts;
+    const computer = (serialNumber: string) => ({ ...camera(serialNumber), item: 'computer' as const });
+    const decisions = await Promise.all([
+      a.register.enrol(computer('PC-1')),
+      b.register.enrol(computer('PC-2')),
+    ]);
+    expect(decisions.map(({ kind }) => kind).sort()).toEqual(['enrolled', 'refused']);
+    const lists = await Promise.all([a, b].map(({ register }) => register.list('computer')));
+    expect(lists[0]).toEqual(lists[1]);
+    expect(lists[0]?.filter(({ state }) => state === 'enrolled')).toHaveLength(1);
+    const [elsewhere] = [{ department: 'e', post: 'a' }];
+    await posts.database.statePost(elsewhere, 40);
+    await using other = await newStation(posts.database, elsewhere);
+    expect(await other.register.list('computer')).toEqual([]);
+    expect(await other.register.enrol(computer('PC-3'))).toMatchObject({ kind: 'enrolled' });
+    expect(await a.register.usage()).toMatchObject({ enrolled: 0 });
   });
 
   test('cameras that cross over between full posts keep both quotas', async () => {

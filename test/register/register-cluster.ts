@@ -16,7 +16,7 @@ export const deliberateBugs = {
     DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.take'::regproc),
       'generate_series(1, (usage->>''quota'')::integer)', 'generate_series(1, 50)'); END $$;
     DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.act'::regproc),
-      'PERFORM FROM dock.post WHERE id IN (me.post_id, target) ORDER BY id FOR NO KEY UPDATE;', ''); END $$;
+      'PERFORM FROM dock.post WHERE id IN (me.post_id, home, target) ORDER BY id FOR NO KEY UPDATE;', ''); END $$;
     DO $$ BEGIN EXECUTE replace(pg_get_functiondef('dock.objection'::regproc), 'BEGIN',
       'BEGIN PERFORM pg_sleep(0.002);'); END $$;`,
   'a request has no id': `

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { migrateRegister } from '../../agent/enrolment/register-migrations.ts';
 import { unsignedHeadcount } from '../../agent/enrolment/headcount.ts';
 import { PostgresRegister } from '../../agent/enrolment/postgres-register.ts';
-import { RegisterServer } from '../../agent/enrolment/register-server.ts';
+import { RegisterServer, type RegisterServerOptions } from '../../agent/enrolment/register-server.ts';
 import { statePost, stateStation } from '../../agent/enrolment/register-posts.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { Database } from '../../agent/state/database.ts';
 import { systemClock, systemRandom } from '../../dock/host/system-clock.ts';
+import { auditRecord } from '../../protocol/norm/audit-record.ts';
+import type { RegisterUnderTest } from '../enrolment/register-conformance.ts';
 import type { PostgresServer } from './postgres.ts';
 
 export const owner = 'register_owner';
@@ -62,6 +64,13 @@ export class RegisterDatabase {
   }
 }
 
+export interface StationOptions {
+  readonly headcount?: number;
+  readonly patienceMs?: number;
+  readonly host?: string;
+  readonly tls?: NonNullable<RegisterServerOptions['tls']>;
+}
+
 /** A station's side: its own database, outbox and connection. */
 export class RegisterStation implements AsyncDisposable {
   readonly role: string;
@@ -75,15 +84,16 @@ export class RegisterStation implements AsyncDisposable {
     role: string,
     database: string,
     ports: readonly number[],
-    { headcount, patienceMs }: { headcount?: number; patienceMs?: number } = {},
+    { headcount, patienceMs, tls, host = '127.0.0.1' }: StationOptions = {},
   ) {
     this.role = role;
     this.server = new RegisterServer({
-      hosts: ports.map((port) => ({ host: '127.0.0.1', port })),
+      hosts: ports.map((port) => ({ host, port })),
       database,
       user: role,
       clock: systemClock,
       ...(patienceMs !== undefined && { patienceMs }),
+      ...(tls && { tls }),
     });
     const { server, db, outbox } = this;
     this.register = new PostgresRegister({
@@ -109,4 +119,33 @@ export class RegisterStation implements AsyncDisposable {
     this.db[Symbol.dispose]();
     rmSync(this.folder, { recursive: true });
   }
+}
+
+let roles = 0;
+
+/** For the conformance suite: stations that reach the register at `port`. */
+export function registerUnderTest(database: RegisterDatabase, port: number): RegisterUnderTest {
+  const place = { department: 'd', post: 'p' };
+  const stations: RegisterStation[] = [];
+  const rows = () => database.query('SELECT * FROM dock.audit ORDER BY number');
+  return {
+    open: async (headcount) => {
+      await database.statePost(place, headcount);
+      const role = `${database.name}_station_${++roles}`;
+      await database.addStation(place, role);
+      const station = new RegisterStation(role, database.name, [port]);
+      stations.push(station);
+      return station.register;
+    },
+    decisions: async () => (await rows()).map(({ record }) => auditRecord.parse(JSON.parse(String(record)))),
+    // Each station tells its own decisions, in their order.
+    events: async () => {
+      const told = new Map(stations.map((station) => [station.role, station.events()]));
+      const inOrder = (await rows()).flatMap(({ station }) => told.get(String(station))?.shift() ?? []);
+      return [...inOrder, ...[...told.values()].flat()];
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const station of stations) await station[Symbol.asyncDispose]();
+    },
+  };
 }

@@ -353,6 +353,16 @@ export const errorCatalogue = {
     meaning: 'the department has the computer that the norm provides',
     nextStep: 'dockctl fleet names it. Replace it (dockctl replace --computer), or retire it first.',
   },
+  'register.role-taken': {
+    disposition: 'refuse',
+    meaning: 'this role of the register is another station already, or the post has a station of this name',
+    nextStep: 'Give every station a role of its own. Who is who: dockctl register … show',
+  },
+  'register.refused': {
+    disposition: 'refuse',
+    meaning: 'the server of the register refused this',
+    nextStep: 'Read the reason beside it. What the server has to have first: dockctl register --help',
+  },
   'norm.unknown-edition': {
     disposition: 'refuse',
     meaning: 'the norms that were in force on that day are not known to this program',

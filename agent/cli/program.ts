@@ -13,6 +13,7 @@ import { addHardwareCommands } from './hardware-commands.ts';
 import { addHealthCommand } from './health-command.ts';
 import { addNormCommands } from './norm-commands.ts';
 import { addOfflineCommands } from './offline-commands.ts';
+import { addRegisterAdminCommands } from './register-admin-commands.ts';
 import { addRegisterCommands } from './register-commands.ts';
 import { standardOutput, type Output } from './output.ts';
 import { languageOf, languages, type Language } from './words/language.ts';
@@ -66,6 +67,7 @@ Exit codes: 0 done, 1 failed, 2 no agent, 3 refused by a rule, 4 recordings or d
   addAgentCommands(program, { output, socketPath });
   addBayCommands(program, { output, socketPath });
   addRegisterCommands(program, { output, socketPath });
+  addRegisterAdminCommands(program, { output, clock: systemClock });
   addNormCommands(program, { output, socketPath, clock: systemClock });
   addFlightCommands(program, { output, socketPath });
   addHealthCommand(program, { output, socketPath });

@@ -9,9 +9,10 @@ const folder = new URL('register-schema/', import.meta.url);
 /**
  * Brings the database of a shared register to the present schema, in one transaction, as the role that will own it;
  * running it again changes nothing but the norms and the wording of refusals. Never change a file that was released: add
- * another. The role `dock_station`, which all stations are members of, has to exist. Errors: `state.too-new`.
+ * another. The role `dock_station`, which all stations are members of, has to exist. Returns what was applied. Errors:
+ * `state.too-new`.
  */
-export async function migrateRegister(client: ClientBase): Promise<void> {
+export async function migrateRegister(client: ClientBase): Promise<string[]> {
   const files = readdirSync(folder)
     .filter((name) => name.endsWith('.sql'))
     .sort();
@@ -26,12 +27,14 @@ export async function migrateRegister(client: ClientBase): Promise<void> {
     const applied = new Set(rows.map(({ name }) => name));
     const unknown = [...applied].filter((name) => !files.includes(name));
     if (unknown.length > 0) throw new DockError('state.too-new', unknown.join(', '));
-    for (const name of files.filter((file) => !applied.has(file))) {
+    const missing = files.filter((file) => !applied.has(file));
+    for (const name of missing) {
       await client.query(readFileSync(new URL(name, folder), 'utf8'));
       await client.query('INSERT INTO dock.migration (name) VALUES ($1)', [name]);
     }
     await writeNorms(client);
     await client.query('COMMIT');
+    return missing;
   } catch (error) {
     await client.query('ROLLBACK');
     throw error;

@@ -8,15 +8,9 @@ import { auditRecord } from '../../protocol/norm/audit-record.ts';
 import type { Clock } from '../../dock/clock.ts';
 import type { AuditLink } from './audit-chain.ts';
 import type { Headcount } from './headcount.ts';
+import type { RegisterLogin } from './register-login.ts';
 
-export interface RegisterServerOptions {
-  /** In order of preference; the one that takes writes is used. */
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
-  readonly database: string;
-  readonly user: string;
-  readonly password?: string;
-  /** Undefined only for a server on the same machine. */
-  readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer };
+export interface RegisterServerOptions extends RegisterLogin {
   readonly clock: Clock;
   /** Longest time for one request with all its repetitions. */
   readonly patienceMs?: number;
@@ -79,7 +73,7 @@ export class RegisterServer implements AsyncDisposable {
       if (this.#isClosed || clock.monotonic() >= deadline) {
         throw new DockError('enrolment.register-unreachable', detail, { cause });
       }
-      const connection = (this.#connection ??= this.#connect());
+      const connection = (this.#connection ??= connectTo(this.#options));
       try {
         const { rows } = await (await connection).query<{ value: unknown }>(text, values);
         return rows[0]?.value;
@@ -95,42 +89,42 @@ export class RegisterServer implements AsyncDisposable {
     }
   }
 
-  async #connect(): Promise<pg.Client> {
-    const { hosts, database, user, password, tls } = this.#options;
-    const failures: unknown[] = [];
-    for (const { host, port } of hosts) {
-      const client = new pg.Client({
-        host,
-        port,
-        database,
-        user,
-        password,
-        ssl: tls && { ...tls, ...(serverNameOf(host) && { servername: host }), rejectUnauthorized: true },
-        connectionTimeoutMillis: attemptMs,
-        query_timeout: attemptMs,
-        keepAlive: true,
-      });
-      // What breaks between two requests is found by the next one.
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
-        if (rows[0]?.standby === false) return client;
-        throw new Error(`${host}:${port} is a standby`);
-      } catch (error) {
-        failures.push(error);
-        void client.end().catch(() => undefined);
-      }
-    }
-    throw failures.at(-1) ?? new Error('no host');
-  }
-
   async #forget(connection: Promise<pg.Client> | undefined): Promise<void> {
     if (this.#connection === connection) this.#connection = undefined;
     const client = await connection?.catch(() => undefined);
     // Not waited for: the other side may be gone.
     void client?.end().catch(() => undefined);
   }
+}
+
+/** To the first host that takes writes. Whoever asked ends the connection. */
+export async function connectTo({ hosts, database, user, password, tls }: RegisterLogin): Promise<pg.Client> {
+  const failures: unknown[] = [];
+  for (const { host, port } of hosts) {
+    const client = new pg.Client({
+      host,
+      port,
+      database,
+      user,
+      password,
+      ssl: tls && { ...tls, ...(serverNameOf(host) && { servername: host }), rejectUnauthorized: true },
+      connectionTimeoutMillis: attemptMs,
+      query_timeout: attemptMs,
+      keepAlive: true,
+    });
+    // What breaks between two requests is found by the next one.
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
+      if (rows[0]?.standby === false) return client;
+      throw new Error(`${host}:${port} is a standby`);
+    } catch (error) {
+      failures.push(error);
+      void client.end().catch(() => undefined);
+    }
+  }
+  throw failures.at(-1) ?? new Error('no host');
 }
 
 /** TLS names no addresses. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { migrateRegister } from '../../agent/enrolment/register-migrations.ts';
 import { unsignedHeadcount } from '../../agent/enrolment/headcount.ts';
 import { PostgresRegister } from '../../agent/enrolment/postgres-register.ts';
-import { RegisterServer, type RegisterServerOptions } from '../../agent/enrolment/register-server.ts';
+import type { RegisterLogin } from '../../agent/enrolment/register-login.ts';
+import { RegisterServer } from '../../agent/enrolment/register-server.ts';
 import { statePost, stateStation } from '../../agent/enrolment/register-posts.ts';
 import { Outbox } from '../../agent/report/outbox.ts';
 import { Database } from '../../agent/state/database.ts';
@@ -68,7 +69,7 @@ export interface StationOptions {
   readonly headcount?: number;
   readonly patienceMs?: number;
   readonly host?: string;
-  readonly tls?: NonNullable<RegisterServerOptions['tls']>;
+  readonly tls?: NonNullable<RegisterLogin['tls']>;
 }
 
 /** A station's side: its own database, outbox and connection. */

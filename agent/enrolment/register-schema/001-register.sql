@@ -29,6 +29,7 @@ CREATE TABLE dock.post (
   item dock.item NOT NULL GENERATED ALWAYS AS
     (CASE name WHEN '' THEN 'computer'::dock.item ELSE 'camera'::dock.item END) STORED,
   headcount integer CHECK (headcount BETWEEN 0 AND 1000000),
+  assignment_number integer,           -- of the newest signed assignment that stated it; NULL: none ever did
   revision bigint NOT NULL DEFAULT 0,  -- counts every change of the post and its cameras
   audit_records integer NOT NULL DEFAULT 0,
   audit_hash text NOT NULL DEFAULT repeat('0', 64),

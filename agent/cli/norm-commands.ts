@@ -96,6 +96,11 @@ export function showQuota(usage: QuotaUsage): string {
     `Quota        ${usage.enrolled} of ${usage.quota} cameras enrolled, ${usage.refused} refused (headcount ${usage.headcount}, row ${usage.row})`,
     `             ${usage.citation}`,
     `Headcount    ${showSource(usage)}`,
+    ...(usage.copiedAt === undefined
+      ? []
+      : [
+          `             the register does not answer: this is as of ${new Date(usage.copiedAt).toISOString().slice(0, 19)} UTC`,
+        ]),
   ].join('\n');
 }
 

@@ -36,7 +36,7 @@ export class PostgresRegister implements StationRegister {
   readonly #clock: Clock;
   readonly #random: RandomSource;
   readonly #assignments: Pick<Assignments, 'headcount' | 'unaudited' | 'audited'>;
-  #isReachable = true;
+  #awaySince: number | undefined;
 
   /** `assignments`: as this station was told; the register's own headcount stands unless theirs is smaller. */
   constructor(parts: {
@@ -86,8 +86,8 @@ export class PostgresRegister implements StationRegister {
     return this.#copy.refreshedAt;
   }
 
-  get isReachable(): boolean {
-    return this.#isReachable;
+  away(): number | undefined {
+    return this.#awaySince;
   }
 
   async standing(serialNumber: string): Promise<Standing> {
@@ -164,7 +164,7 @@ export class PostgresRegister implements StationRegister {
       await this.#act(request).catch((error: unknown) => {
         if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
       });
-      if (!this.#isReachable) return;
+      if (this.#awaySince !== undefined) return;
     }
   }
 
@@ -183,7 +183,10 @@ export class PostgresRegister implements StationRegister {
 
   #usage(item?: NormItem): QuotaUsage {
     const { copiedAt } = this;
-    return { ...this.#copy.usage(item), ...(!this.#isReachable && copiedAt !== undefined && { copiedAt }) };
+    return {
+      ...this.#copy.usage(item),
+      ...(this.#awaySince !== undefined && copiedAt !== undefined && { copiedAt }),
+    };
   }
 
   /** Where the issuer has stated none yet, no camera is new. */
@@ -237,7 +240,7 @@ export class PostgresRegister implements StationRegister {
 
   async #refreshIfReachable(): Promise<void> {
     // Whoever runs `run` notices when it is back.
-    if (!this.#isReachable) return;
+    if (this.#awaySince !== undefined) return;
     await this.refresh().catch((error: unknown) => {
       if (!hasCode(error, 'enrolment.register-unreachable')) throw error;
     });
@@ -246,10 +249,10 @@ export class PostgresRegister implements StationRegister {
   async #reached<T>(work: () => Promise<T>): Promise<T> {
     try {
       const value = await work();
-      this.#isReachable = true;
+      this.#awaySince = undefined;
       return value;
     } catch (error) {
-      this.#isReachable = false;
+      this.#awaySince ??= this.#clock.now();
       throw error;
     }
   }

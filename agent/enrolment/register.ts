@@ -47,6 +47,8 @@ export interface StationRegister extends Register {
   confirm(by: string): boolean;
   /** As the register is known here now, without asking anybody. */
   knownUsage(): QuotaUsage;
+  /** Since when a shared register does not answer; undefined while it does. */
+  away?(): number | undefined;
   /**
    * To another post of the same register: leaves this quota and enters the other, or neither. Absent where the station
    * has a register of its own. Errors: `enrolment.unknown-camera`.

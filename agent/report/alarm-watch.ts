@@ -3,6 +3,7 @@ import type { EventType } from '../../protocol/mqtt/events.ts';
 import type { Clock } from '../../dock/clock.ts';
 import { isHealthCode, type HealthProblem } from '../health/assess.ts';
 import { aboveQuota } from '../enrolment/above-quota.ts';
+import { registerAway } from '../enrolment/register-away.ts';
 import { pastServiceLife } from '../enrolment/service-life.ts';
 import type { Assignments } from '../enrolment/assignments.ts';
 import type { StationRegister } from '../enrolment/register.ts';
@@ -26,7 +27,7 @@ interface WatchParts {
   readonly disk: Pick<WatchedDisk, 'isSlow'>;
   readonly log: Log;
   readonly assignments: Assignments;
-  readonly register: Pick<StationRegister, 'knownUsage'>;
+  readonly register: Pick<StationRegister, 'knownUsage' | 'away'>;
 }
 
 /** After a start it takes so long until what stood before has shown itself again, or is over. */
@@ -87,6 +88,7 @@ export class AlarmWatch {
       ...reporter.problems(),
       ...assignments.problems({ isClockTrusted }),
       ...aboveQuota(register.knownUsage()),
+      ...registerAway(register, this.#parts.clock.now()),
       ...pastServiceLife(this.#parts.db),
       ...this.#backlog(),
       ...this.#unaccounted(),

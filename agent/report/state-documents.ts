@@ -206,10 +206,21 @@ export class StateDocuments {
   }
 
   async #quota(): Promise<Content<QuotaMessage>> {
-    const { headcount, quota, row, enrolled, refused, citation, audit, headcountSource, assignment } =
-      await this.#sources.register.usage();
+    const {
+      headcount,
+      quota,
+      row,
+      enrolled,
+      refused,
+      citation,
+      audit,
+      headcountSource,
+      assignment,
+      copiedAt,
+    } = await this.#sources.register.usage();
+    const copied = copiedAt !== undefined && { copiedAt: new Date(copiedAt).toISOString() };
     const source = { headcountSource, ...(assignment && { assignment }) };
-    return { headcount, ...source, quota, row, enrolled, refused, citation, audit };
+    return { headcount, ...source, quota, row, enrolled, refused, citation, audit, ...copied };
   }
 
   async #health(): Promise<Content<HealthMessage> | undefined> {

@@ -136,6 +136,10 @@ export const quotaMessage = z.object({
     .object({ records: z.int(), hash: z.string() })
     .optional()
     .describe('end of the chain of all acts on the register: who keeps it notices a change of any before it'),
+  copiedAt: z.iso
+    .datetime()
+    .optional()
+    .describe('the register does not answer: this is the copy of the station, as of then'),
 });
 export type QuotaMessage = z.output<typeof quotaMessage>;
 

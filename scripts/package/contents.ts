@@ -32,6 +32,12 @@ export interface PackageFacts {
   readonly builtAt: Date;
 }
 
+/** Read by `dockctl register prepare`. */
+function registerSchema(root: string): string[] {
+  const folder = 'agent/enrolment/register-schema';
+  return readdirSync(join(root, folder)).map((name) => `${folder}/${name}`);
+}
+
 /** Everything a station gets, and where. */
 export function packageContents(root: string, about: PackageFacts): Entry[] {
   const { version, platform, builtAt } = about;
@@ -42,6 +48,7 @@ export function packageContents(root: string, about: PackageFacts): Entry[] {
   const facts = { version, date: builtAt.toISOString().slice(0, 10) };
   const entries: Entry[] = [
     ...[...files, 'package.json'].map((path) => file(`${home}/${path}`, join(root, path))),
+    ...registerSchema(root).map((path) => file(`${home}/${path}`, join(root, path))),
     ...rootScripts.map((path) => executable(`${home}/${path}`, join(root, path))),
     ...packages.flatMap((folder) =>
       filesOfPackage(join(root, folder), platform).map((path) =>

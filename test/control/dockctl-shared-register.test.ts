@@ -39,12 +39,18 @@ const urlOf = (role: string): string => `postgres://${role}@127.0.0.1:${server.p
 
 /** The file of an assignment of the post zhambyl/kordai. */
 function issue(number: number, headcount: number, validUntil = Date.now() + hour): string {
-  const jws = execFileSync(process.execPath, [
-    ...[issueAssignment, 'sign', '--key', join(folder, 'department.key'), '--department', 'zhambyl'],
-    ...['--post', 'kordai', '--headcount', String(headcount), '--number', String(number), '--issuer', 'DSR'],
-    ...['--valid-from', new Date(Date.now() - 2 * hour).toISOString()],
-    ...['--valid-until', new Date(validUntil).toISOString()],
-  ]);
+  const terms = {
+    key: join(folder, 'department.key'),
+    department: 'zhambyl',
+    post: 'kordai',
+    headcount: String(headcount),
+    number: String(number),
+    issuer: 'DSR',
+    'valid-from': new Date(Date.now() - 2 * hour).toISOString(),
+    'valid-until': new Date(validUntil).toISOString(),
+  };
+  const flags = Object.entries(terms).flatMap(([name, value]) => [`--${name}`, value]);
+  const jws = execFileSync(process.execPath, [issueAssignment, 'sign', ...flags]);
   const file = join(folder, `kordai-${number}.jws`);
   writeFileSync(file, jws);
   return file;

@@ -11,6 +11,7 @@ import {
 import { TcpProxy } from '../report/tcp-proxy.ts';
 import { normEditions } from '../../protocol/norm/editions.ts';
 import { editionAt, quotaFor } from '../../protocol/norm/quota.ts';
+import { registerAway } from '../../agent/enrolment/register-away.ts';
 import { registerConformance } from './register-conformance.ts';
 
 let server: PostgresServer;
@@ -324,7 +325,11 @@ describe('a station that cannot reach the register', () => {
       code: 'enrolment.register-unreachable',
       usage: { enrolled: 5, quota: 5 },
     });
-    expect(near.register.isReachable).toBe(false);
+    const since = near.register.away() ?? NaN;
+    expect(registerAway(near.register, since + 59_999)).toEqual([]);
+    expect(registerAway(near.register, since + 60_000)).toMatchObject([
+      { code: 'enrolment.register-unreachable', detail: expect.stringContaining('known as of') },
+    ]);
     expect(near.register.copiedAt).toBeLessThanOrEqual(Date.now());
     expect(await near.register.standing('C1')).toMatchObject({ kind: 'enrolled' });
 

@@ -90,7 +90,7 @@ CREATE TABLE dock.audit (
   PRIMARY KEY (post_id, number)
 );
 CREATE INDEX audit_by_station ON dock.audit (post_id, station, number);
-CREATE INDEX audit_by_request ON dock.audit (request_id);
+CREATE INDEX audit_by_request ON dock.audit (request_id, post_id, number);
 
 CREATE FUNCTION dock.hex_sha256(words text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -101,12 +101,12 @@ CREATE FUNCTION dock.chain() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   last dock.post;
 BEGIN
-  UPDATE dock.post SET audit_records = audit_records + 1 WHERE id = NEW.post_id RETURNING * INTO last;
-  NEW.number := last.audit_records;
+  SELECT * INTO last FROM dock.post WHERE id = NEW.post_id FOR NO KEY UPDATE;
+  NEW.number := last.audit_records + 1;
   NEW.record := (jsonb_build_object('number', NEW.number) || NEW.record::jsonb)::text;
   NEW.digest := dock.hex_sha256(NEW.record);
   NEW.hash := dock.hex_sha256(last.audit_hash || NEW.digest);
-  UPDATE dock.post SET audit_hash = NEW.hash WHERE id = NEW.post_id;
+  UPDATE dock.post SET audit_records = NEW.number, audit_hash = NEW.hash WHERE id = NEW.post_id;
   RETURN NEW;
 END $$;
 CREATE TRIGGER chain BEFORE INSERT ON dock.audit FOR EACH ROW EXECUTE FUNCTION dock.chain();
@@ -117,15 +117,15 @@ ALTER TABLE dock.audit ENABLE ALWAYS TRIGGER chain;
 -- headcount is asked.
 CREATE FUNCTION dock.norm_of(what dock.item, workers integer, OUT quota integer, OUT norm_row integer, OUT edition text, OUT citation text)
 LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  today date := (now() AT TIME ZONE 'UTC')::date;
 BEGIN
   IF what = 'computer' THEN workers := 1; END IF;
-  SELECT n.edition, n.citation INTO edition, citation FROM dock.norm n WHERE n.item = what
-    ORDER BY n.effective_from <= (now() AT TIME ZONE 'UTC')::date DESC,
-      CASE WHEN n.effective_from <= (now() AT TIME ZONE 'UTC')::date THEN n.effective_from END DESC,
-      n.effective_from LIMIT 1;
-  SELECT n.sets, n.norm_row INTO quota, norm_row FROM dock.norm n
-    WHERE n.edition = norm_of.edition AND n.item = what AND workers > 0 AND (n.up_to IS NULL OR workers <= n.up_to)
-    ORDER BY n.norm_row LIMIT 1;
+  SELECT CASE WHEN workers > 0 THEN n.sets END, CASE WHEN workers > 0 THEN n.norm_row END, n.edition, n.citation
+    INTO quota, norm_row, edition, citation
+    FROM dock.norm n WHERE n.item = what AND (n.up_to IS NULL OR coalesce(workers, 0) <= n.up_to)
+    ORDER BY n.effective_from <= today DESC,
+      CASE WHEN n.effective_from <= today THEN n.effective_from END DESC, n.effective_from, n.norm_row LIMIT 1;
   quota := coalesce(quota, 0);
   norm_row := coalesce(norm_row, 0);
 END $$;
@@ -178,11 +178,12 @@ BEGIN
   RETURN (SELECT jsonb_build_object('item', p.item, 'headcount', coalesce(least(p.headcount, stated), 0), 'quota', n.quota, 'row', n.norm_row,
     'editionId', n.edition, 'citation', n.citation,
     'isHeadcountKnown', p.item = 'computer' OR p.headcount IS NOT NULL,
-    'enrolled', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.place IS NOT NULL),
-    'refused', (SELECT count(*) FROM dock.enrolment e WHERE e.post_id = p.id AND e.state = 'refused'),
+    'enrolled', e.enrolled, 'refused', e.refused,
     'audit', jsonb_build_object('records', p.audit_records, 'hash', p.audit_hash))
   FROM dock.post p,
-    dock.norm_of(p.item, CASE WHEN p.headcount IS NOT NULL THEN least(p.headcount, stated) END) n WHERE p.id = post);
+    dock.norm_of(p.item, CASE WHEN p.headcount IS NOT NULL THEN least(p.headcount, stated) END) n,
+    LATERAL (SELECT count(place) AS enrolled, count(*) FILTER (WHERE state = 'refused') AS refused
+      FROM dock.enrolment WHERE post_id = post) e WHERE p.id = post);
 END $$;
 
 CREATE FUNCTION dock.department_of(post integer) RETURNS integer LANGUAGE plpgsql STABLE AS $$

@@ -40,6 +40,12 @@ test('a right history is right', () => {
   expect(checkHistory(right)).toEqual([]);
 });
 
+test('a retirement whose station died may come long after it was asked for', () => {
+  const late: Operation = { ...retired('A', -10), outcome: 'unknown' };
+  const decisions = [logged(a, 0), { ...logged(gone, 1), requestId: late.id }, logged(b, 0)];
+  expect(checkHistory({ ...right, operations: [late, a, b], decisions })).toEqual([]);
+});
+
 test.each([
   [
     'a camera too many by what clients were told',

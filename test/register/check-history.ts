@@ -46,8 +46,8 @@ function certainlyAbove(operations: readonly Operation[], quota: number): string
     .map(({ serialNumber, startedAt, endedAt }) => {
       const ends = leavers
         .filter((one) => (one.kind === 'retire' ? one.serialNumber : one.replaces) === serialNumber)
-        // One that was under way with the enrolment may have come after it.
-        .filter((one) => one.endedAt >= startedAt)
+        // One that was under way with the enrolment may have come after it, one without an answer at any time.
+        .filter((one) => one.endedAt >= startedAt || one.outcome === 'unknown')
         .map((one) => one.startedAt);
       return { serialNumber, from: endedAt, to: Math.min(...ends, Infinity) };
     });

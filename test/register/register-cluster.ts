@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { systemClock } from '../../dock/host/system-clock.ts';
 import { owner, RegisterDatabase } from '../support/register-database.ts';
 import { PostgresServer } from '../support/postgres.ts';
+import { StationProcess } from './station-process.ts';
 import type { LoggedDecision } from './check-history.ts';
 
 const stationsPerSlot = 3;
@@ -39,6 +40,7 @@ export class RegisterCluster implements AsyncDisposable {
   readonly ports: readonly number[];
   readonly #primary: PostgresServer;
   readonly #standby: PostgresServer;
+  readonly #stations = new Map<string, StationProcess>();
   #isFailedOver = false;
 
   private constructor(primary: PostgresServer, standby: PostgresServer) {
@@ -75,6 +77,14 @@ export class RegisterCluster implements AsyncDisposable {
     await this.#primary.stop('immediate');
     await this.#standby.query('SELECT pg_promote()');
     this.#isFailedOver = true;
+  }
+
+  /** That of a station of a slot, from one history to the next. */
+  stationProcess(slot: number, index: number): StationProcess {
+    const role = roleOf(slot, index);
+    const process = this.#stations.get(role) ?? new StationProcess();
+    this.#stations.set(role, process);
+    return process;
   }
 
   async preparePost(post: string, headcount: number, slot: number): Promise<string[]> {
@@ -114,6 +124,7 @@ export class RegisterCluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const process of this.#stations.values()) await process[Symbol.asyncDispose]();
     await this.#standby[Symbol.asyncDispose]();
     await this.#primary[Symbol.asyncDispose]();
   }

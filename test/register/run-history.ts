@@ -1,5 +1,3 @@
-import { RegisterServer } from '../../agent/enrolment/register-server.ts';
-import { hasCode } from '../../protocol/errors.ts';
 import { uuidV7 } from '../../dock/clock.ts';
 import { systemClock } from '../../dock/host/system-clock.ts';
 import { Draws } from '../simulation/draws.ts';
@@ -17,8 +15,8 @@ export interface HistoryResult {
 }
 
 /**
- * One short history of one post: stations that enrol, retire and replace at once, over lines that are cut, some of them
- * killed in the middle of a request. The seed draws who asks for what, when the lines are cut and who dies; how the
+ * One short history of one post: stations, each a process, that enrol, retire and replace at once over lines that are cut,
+ * some of them killed in the middle of a request. The seed draws who asks for what, when the lines are cut and who dies; how the
  * requests interleave is up to the machine.
  */
 export async function runHistory(
@@ -38,11 +36,10 @@ export async function runHistory(
   }
   const hosts = proxies.map(({ port }) => ({ host: '127.0.0.1', port }));
 
-  const station = async (user: string): Promise<void> => {
+  const station = async (user: string, index: number): Promise<void> => {
     const own = draws.stream(user.replace(/^.*_/, ''));
-    const open = (): RegisterServer =>
-      new RegisterServer({ hosts, database: cluster.database, user, clock: systemClock, patienceMs: 20_000 });
-    let server = open();
+    const process = cluster.stationProcess(slot, index);
+    const login = { hosts, database: cluster.database, user };
     for (let count = own.below(4) + Math.ceil(quota * 0.8); count > 0; count--) {
       const kind = own.weighted({ enrol: 65, retire: 22, replace: 13 });
       const [serialNumber, replaces] = [own, own].map((one) => `${post}-${one.below(quota + 3)}`) as [
@@ -56,30 +53,20 @@ export async function runHistory(
         ...(kind === 'replace' && { replaces }),
       };
       const startedAt = systemClock.monotonic();
-      const asked = server
-        .act({ ...common, by: user, reason: 'test', cause: 'broken', note: '', seen: 2 ** 40 })
-        .then(({ answer }): Operation['outcome'] => {
-          if (answer.kind === 'enrolled' || answer.kind === 'retired')
-            return answer.isNew ? answer.kind : 'unchanged';
-          return answer.kind === 'refused' ? 'refused' : 'unchanged';
-        });
+      const request = { ...common, by: user, reason: 'test', cause: 'broken', note: '', seen: 2 ** 40 };
+      const asked = process.ask({ login, request });
       let outcome: Operation['outcome'];
       if (own.chance(0.06)) {
-        // The process dies some moment later; another one begins anew and knows nothing of the request.
+        // It dies some moment later; what comes after it knows nothing of the request. To start a process takes as long
+        // as half a history, so most only break off their connection: the server sees the same.
         asked.catch(() => undefined);
         await systemClock.sleep(own.between(0, 10));
-        await server[Symbol.asyncDispose]();
-        server = open();
+        if (own.chance(0.2)) await process.kill();
+        else process.abandon();
         outcome = 'unknown';
-      } else {
-        outcome = await asked.catch((error: unknown) => {
-          if (hasCode(error, 'enrolment.register-unreachable')) return 'unknown';
-          throw error;
-        });
-      }
+      } else outcome = await asked;
       operations.push({ ...common, startedAt, endedAt: systemClock.monotonic(), outcome });
     }
-    await server[Symbol.asyncDispose]();
   };
   await Promise.all(roles.map(station));
   const end = await cluster.endOf(post);

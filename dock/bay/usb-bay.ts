@@ -6,6 +6,7 @@ import { hidTransport } from '../camera/hid-transport.ts';
 import { openMassStorageCamera } from '../camera/mass-storage-camera.ts';
 import { openMtpCamera } from '../camera/mtp-camera.ts';
 import type { CameraMode, CameraProfile } from '../camera/profile.ts';
+import { expectForm } from '../camera/serial-number.ts';
 import type { PtpPipe } from '../camera/ptp-pipe.ts';
 import { isRecordingOf, recognise, type Recognition } from '../camera/recognise.ts';
 import { openSmpCamera, type SmpCamera } from '../camera/smp-camera.ts';
@@ -49,7 +50,7 @@ const reappearPollMs = 100;
 
 /**
  * Looks at the port of a bay and opens what is there, by its profile. Errors: `camera.unknown-model`,
- * `camera.stranger`, `camera.unlock-failed`, and those of the families.
+ * `camera.stranger`, `camera.unlock-failed`, `camera.identity-invalid`, and those of the families.
  */
 export async function openUsbBay(
   bay: UsbBay,
@@ -63,6 +64,12 @@ export async function openUsbBay(
   const opener = new CameraOpener(bay, { host, clock, profile, signal });
   const camera = await opener.open(device, mode);
   if (!camera) return { kind: 'charging', detail: `${profile.name} on ${device.portPath}` };
+  try {
+    expectForm(camera.identity.serialNumber, profile);
+  } catch (error) {
+    await camera[Symbol.asyncDispose]();
+    throw error;
+  }
   return { kind: 'camera', camera };
 }
 

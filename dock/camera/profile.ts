@@ -69,6 +69,21 @@ export const cameraProfileSchema = z.strictObject({
     .min(1)
     .max(8)
     .describe('Ways in which the camera shows itself; charging alone is one.'),
+  serial_numbers: z
+    .array(
+      z
+        .string()
+        .regex(
+          /^(?!.*\*.*\*)[A-Z0-9._#@*-]{1,48}$/,
+          'capital letters, digits, . _ - and # @, and one * at most',
+        ),
+    )
+    .min(1)
+    .max(16)
+    .optional()
+    .describe(
+      'Forms a serial number may have: # is a digit, @ a letter, * anything, the rest itself, as in BC-####. Without them any.',
+    ),
   recordings: z
     .array(z.string().min(1).max(200))
     .min(1)

@@ -1,4 +1,5 @@
 import { DockError } from '../../protocol/errors.ts';
+import type { CameraProfile } from './profile.ts';
 
 /**
  * The serial number in the one form used everywhere: as key, in topics, as folder name. Look-alikes (case,
@@ -14,4 +15,35 @@ export function parseSerialNumber(stated: string): string {
     throw new DockError('camera.identity-invalid', `serial number ${JSON.stringify(stated.slice(0, 64))}`);
   }
   return normal;
+}
+
+/**
+ * That a serial number has one of the forms that the profile of the camera gives: `#` a digit, `@` a letter, one `*`
+ * anything. Errors: `camera.identity-invalid`.
+ */
+export function expectForm(
+  serialNumber: string,
+  { serial_numbers: forms }: Pick<CameraProfile, 'serial_numbers'>,
+): void {
+  if (!forms || forms.some((form) => hasForm(serialNumber, form))) return;
+  throw new DockError('camera.identity-invalid', `${serialNumber} is none of ${forms.join(', ')}`);
+}
+
+function hasForm(serialNumber: string, form: string): boolean {
+  const [start = '', end] = form.split('*');
+  if (end === undefined) return serialNumber.length === form.length && hasLetters(serialNumber, form);
+  return (
+    serialNumber.length >= start.length + end.length &&
+    hasLetters(serialNumber.slice(0, start.length), start) &&
+    hasLetters(serialNumber.slice(serialNumber.length - end.length), end)
+  );
+}
+
+function hasLetters(text: string, form: string): boolean {
+  return [...form].every((letter, index) => {
+    const found = text[index] ?? '';
+    if (letter === '#') return /^[0-9]$/.test(found);
+    if (letter === '@') return /^[A-Z]$/.test(found);
+    return letter === found;
+  });
 }

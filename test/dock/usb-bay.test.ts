@@ -166,6 +166,15 @@ test('a disk without a profile is no camera, unless the station takes any', asyn
   expect(content).toMatchObject({ kind: 'camera', camera: { identity: { serialNumber: 'BC-1' } } });
 });
 
+test('a camera whose serial number has not the form of its profile is refused before anything is asked of it', async () => {
+  const { host } = port(device({ productId: 2, shows: ['08/06/50'] }));
+  const [strict] = [{ ...unlockable, serial_numbers: ['BC-####'] }];
+  await expect(look(host, [strict])).rejects.toMatchObject({ code: 'camera.identity-invalid' });
+  expect(await look(host, [{ ...strict, serial_numbers: ['BC-####', 'BC-#'] }])).toMatchObject({
+    kind: 'camera',
+  });
+});
+
 test('a serial camera needs no profile of its own', async () => {
   const { state, host } = port(device({ vendorId: 1, productId: 9, shows: ['02/02/01', '0a/00/00'] }));
   await using camera = await openedCamera(host);

@@ -16,6 +16,7 @@ import type {
 import { showQuota } from './norm-commands.ts';
 import { errorText } from './words/error-texts.ts';
 import type { Language } from './words/language.ts';
+import { registerWords } from './words/register-words.ts';
 import { stationWords } from './words/station-words.ts';
 
 /** What a command needs to reach the agent and to print. */
@@ -173,7 +174,9 @@ function showCameras({ cameras }: CamerasAnswer, language: Language): string {
     words.cameraHead,
     cameras.map((camera) => [
       camera.serialNumber,
-      words.enrolments[camera.enrolment],
+      camera.isServiceLifeOver
+        ? `${words.enrolments[camera.enrolment]}, ${registerWords[language].over}`
+        : words.enrolments[camera.enrolment],
       camera.hasKey ? words.yes : words.no,
       camera.dockedInBay === null ? '-' : String(camera.dockedInBay),
       camera.model ?? '-',

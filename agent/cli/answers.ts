@@ -65,6 +65,8 @@ export interface CamerasAnswer {
     readonly enrolmentChangedBy: string | null;
     readonly commissionedOn: string | null;
     readonly serviceEndsOn: string | null;
+    /** Enrolled, reported as over, and still emptied. */
+    readonly isServiceLifeOver: boolean;
     readonly hasKey: boolean;
     readonly dockedInBay: number | null;
     readonly model: string | null;

@@ -76,6 +76,7 @@ export function controlHandlers(parts: HandlerParts): ControlHandlers {
                   dayOf(clock.now()),
                 )
               : null,
+            isServiceLifeOver: enrolment?.state === 'enrolled' && enrolment.serviceReported === 0,
             hasKey: enrolment
               ? enrolment.publicKey !== undefined
               : camera?.['public_key'] instanceof Uint8Array,

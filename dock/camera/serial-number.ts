@@ -40,10 +40,11 @@ function hasForm(serialNumber: string, form: string): boolean {
 }
 
 function hasLetters(text: string, form: string): boolean {
-  return [...form].every((letter, index) => {
-    const found = text[index] ?? '';
-    if (letter === '#') return /^[0-9]$/.test(found);
-    if (letter === '@') return /^[A-Z]$/.test(found);
-    return letter === found;
-  });
+  for (let at = 0; at < form.length; at++) {
+    const [letter = '', found = ''] = [form[at], text[at]];
+    const fits =
+      letter === '#' ? /^[0-9]$/.test(found) : letter === '@' ? /^[A-Z]$/.test(found) : letter === found;
+    if (!fits) return false;
+  }
+  return true;
 }

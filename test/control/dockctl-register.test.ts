@@ -40,6 +40,7 @@ test('the day of commissioning is taken from who enrols, and a service life that
   expect(due.map(({ data }) => data)).toMatchObject([{ serialNumber: 'BC-1', months: 0 }]);
   await using _later = await Monitor.on(station.agent.brokerUrl);
   await _later.until('the alarm', () => _later.on('/alarm/camera.service-life-over').length > 0);
+  expect((await dockctl(station, 'cameras')).stdout).toMatch(/BC-1 +enrolled, SERVICE LIFE OVER/);
   expect(monitor.on('/quota').length).toBeGreaterThan(0);
 });
 
@@ -111,7 +112,9 @@ test('the department has one computer by the norm, and the fleet tells the age o
       { year: 2032, cameras: 1, computers: 0 },
     ]),
   });
-  expect((await dockctl(station, 'fleet')).stdout).toMatch(/PC-1 +computer +2018-05-01 .* 2025-05-01 +OVER/);
+  expect((await dockctl(station, 'fleet')).stdout).toMatch(
+    /PC-1 +computer +2018-05-01 .* 2025-05-01 +SERVICE LIFE OVER/,
+  );
   expect((await dockctl(station, '--lang', 'ru', 'norm', '--record', '2')).stdout).toMatch(
     /Компьютеру PC-2 отказано\.(.|\n)*Пункт 2 нормы(.|\n)*пункт 2, в редакции/,
   );

@@ -32,7 +32,7 @@ const english = {
   items: { camera: 'camera', computer: 'computer' } satisfies Record<NormItem, string>,
   fleetHead: ['SERIAL NUMBER', 'WHAT', 'IN SERVICE SINCE', 'AGE (YEARS:MONTHS)', 'SERVICE LIFE ENDS', ''],
   calendarHead: ['REPLACE IN', 'CAMERAS', 'COMPUTERS'],
-  over: 'OVER',
+  over: 'SERVICE LIFE OVER',
   nothingEnrolled: 'Nothing is enrolled.',
 };
 
@@ -63,7 +63,7 @@ const russian: typeof english = {
   items: { camera: 'регистратор', computer: 'компьютер' },
   fleetHead: ['СЕРИЙНЫЙ НОМЕР', 'ЧТО', 'В ЭКСПЛУАТАЦИИ С', 'ВОЗРАСТ (ЛЕТ:МЕС.)', 'СРОК ДО', ''],
   calendarHead: ['ЗАМЕНИТЬ В', 'РЕГИСТРАТОРОВ', 'КОМПЬЮТЕРОВ'],
-  over: 'ИСТЁК',
+  over: 'СРОК ИСТЁК',
   nothingEnrolled: 'На учёте ничего нет.',
 };
 
@@ -94,7 +94,7 @@ const kazakh: typeof english = {
   items: { camera: 'бейнетіркеуіш', computer: 'компьютер' },
   fleetHead: ['СЕРИЯЛЫҚ НӨМІРІ', 'НЕ', 'ПАЙДАЛАНУДА', 'ЖАСЫ (ЖЫЛ:АЙ)', 'УАҚЫТЫ БІТЕДІ', ''],
   calendarHead: ['АЛМАСТЫРУ ЖЫЛЫ', 'БЕЙНЕТІРКЕУІШ', 'КОМПЬЮТЕР'],
-  over: 'БІТТІ',
+  over: 'УАҚЫТЫ БІТТІ',
   nothingEnrolled: 'Есепте ештеңе жоқ.',
 };
 
